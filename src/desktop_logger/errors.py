@@ -1,0 +1,67 @@
+"""Every error a user can meet, with its remedy and its exit status.
+
+The tree (exit status in brackets; the command line prints ``error: …`` and ``hint: …``)::
+
+    DesktopLoggerError [1]
+    ├── Refused [1]          asked for something this program does not do as asked
+    ├── UsageError [2]       a word, number, date or file of the user's is not understood
+    ├── NoConsent [3]        no receipt that is valid now
+    ├── IntegrityError [4]   stored data is not what was written, or not whole
+    │   └── Unreadable [4]   sealed to another key, or the wrong passphrase
+    └── Unavailable [5]      the environment lacks something
+
+Foreign exceptions stop at the edge of the module that calls foreign code. A message never holds input
+data, key material or anything typed.
+"""
+
+from __future__ import annotations
+
+
+class DesktopLoggerError(Exception):
+    """Base: ``message`` says what and where, ``hint`` how to mend it."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Refused(DesktopLoggerError):
+    """A request that is understood and not carried out; nothing has changed."""
+
+
+class UsageError(DesktopLoggerError):
+    """Words, numbers, dates or files of the user's that are malformed."""
+
+    exit_status = 2
+
+
+class NoConsent(DesktopLoggerError):
+    """No valid consent: missing, expired, withdrawn, altered, foreign, or narrower than asked.
+
+    ``state`` is one of the W3C DPV consent states that are not valid for processing, or ``Unknown``.
+    """
+
+    exit_status = 3
+
+    def __init__(self, message: str, hint: str | None = None, *, state: str = "ConsentUnknown") -> None:
+        super().__init__(message, hint)
+        self.state = state
+
+
+class IntegrityError(DesktopLoggerError):
+    """Stored bytes are altered, truncated, missing, foreign or out of order."""
+
+    exit_status = 4
+
+
+class Unreadable(IntegrityError):
+    """A sealed thing that this key or passphrase does not open."""
+
+
+class Unavailable(DesktopLoggerError):
+    """The environment lacks something: a display, a permission, a program, room on the disk."""
+
+    exit_status = 5

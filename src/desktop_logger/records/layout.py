@@ -1,0 +1,91 @@
+"""The 16-byte record: enums and bounded integers, and no field able to hold a character or a key code.
+
+``<I t><B kind><B code><H a><H b><H c><I d>``, little-endian. What each field means for each kind and profile
+is in the field registry (``registry.py``), from which the data page is generated.
+
+On the pipe from capture to writer the top bit of ``kind`` says which stream a record belongs to (clear: own,
+set: release), and two control kinds mark where a segment starts and ends. Neither is ever stored.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NewType
+
+from .classes import Button, Command, Direction, KeyClass, Reason
+from .profiles import Profile
+
+RECORD = struct.Struct("<IBBHHHI")
+RECORD_BYTES = RECORD.size
+
+Redacted = NewType("Redacted", bytes)
+"""Whole records that went through the redactor: the only thing the pipe and the writer accept."""
+
+# kinds
+GAP, KEY, TYPING, CLICK, SCROLL, MOVE, STROKE = 1, 2, 3, 4, 5, 6, 7
+KINDS = {GAP: "gap", KEY: "key", TYPING: "typing", CLICK: "click", SCROLL: "scroll", MOVE: "move", STROKE: "stroke"}
+SCOPE_OF_KIND = {KEY: "keyboard", TYPING: "keyboard", CLICK: "pointer", SCROLL: "pointer", MOVE: "pointer",
+                 STROKE: "pointer"}  # fmt: skip
+
+# control kinds, on the pipe only
+START, END = 0x70, 0x71
+RELEASE_STREAM = 0x80
+
+STREAMS = ("own", "release")
+
+U16 = 0xFFFF
+U32 = 0xFFFFFFFF
+
+
+def signed(value: int) -> int:
+    """An unsigned 16-bit field read as two's complement."""
+    return value - 0x10000 if value & 0x8000 else value
+
+
+def unsigned(value: int) -> int:
+    """A displacement in cells as the 16-bit field that stores it; clipped to ±32767."""
+    return max(-0x7FFF, min(0x7FFF, value)) & U16
+
+
+def control(kind: int) -> Redacted:
+    """A START or END record for the pipe."""
+    return Redacted(RECORD.pack(0, kind, 0, 0, 0, 0, 0))
+
+
+def gap(reason: Reason, seconds: int, t: int = 0) -> Redacted:
+    """A gap of the own stream: nothing was observed for ``seconds`` (whole), and why."""
+    return Redacted(RECORD.pack(t, GAP, reason, 0, 0, 0, min(max(seconds, 0), U32)))
+
+
+def describe(record: tuple[int, int, int, int, int, int, int], profile: Profile) -> dict[str, int | float | str]:
+    """One record as a flat mapping of closed words and numbers: the shape of every JSON line and table row.
+
+    ``t`` is seconds from the start of the segment (``coarse``: the number of the minute). Under ``coarse``
+    every quantity is the number of its log2 bucket.
+    """
+    t, kind, code, a, b, c, d = record
+    row: dict[str, int | float | str] = {"record": KINDS[kind]}
+    row["t"] = t if profile.name == "coarse" else round(t * profile.grid_ms / 1000, 3)
+    if kind == GAP:
+        row["reason"] = Reason(code).name.lower()
+        row["seconds"] = d
+        return row
+    if kind == KEY:
+        row["class"] = KeyClass(code).name
+        if a:
+            row["command"] = Command(a).name.lower()
+    elif kind == TYPING:
+        row["n_text"], row["n_edit"] = a, b
+    elif kind == CLICK:
+        row["button"] = Button(code).name.lower()
+    elif kind == SCROLL:
+        row["direction"] = Direction(code).name.lower()
+    else:
+        row["dx"], row["dy"] = signed(a), signed(b)
+    if kind in (CLICK, SCROLL):
+        row["n"] = a
+    if profile.rank > 0:
+        if kind != KEY:
+            row["duration"] = c
+        row["gap"] = d
+    return row

@@ -1,0 +1,59 @@
+"""Scopes and profiles: what may be recorded, and how finely. Part of what is signed.
+
+Coarsening only ever goes ``events → bursts → coarse``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Profile(NamedTuple):
+    """How finely records are made. All times are whole ticks of ``grid_ms``."""
+
+    name: str
+    rank: int
+    """0 is the finest; a profile can be made only from one of a lower or equal rank."""
+    grid_ms: int
+    part_bytes: dict[str, int]
+    """Fixed plaintext bytes of one scope's part of a frame."""
+    tick_s: int
+    """Seconds between two frames of the own stream."""
+
+
+SCOPES = ("keyboard", "pointer")
+"""What can be granted, each apart. A record belongs to exactly one scope (gaps: to each granted one)."""
+
+FUTURE_SCOPES = ("context", "target")
+"""Named in the design and not recorded by this version: a policy that offers one is refused."""
+
+EVENTS = Profile("events", 0, 20, {"keyboard": 384, "pointer": 1536}, 5)
+BURSTS = Profile("bursts", 1, 1000, {"keyboard": 128, "pointer": 160}, 5)
+COARSE = Profile("coarse", 2, 60_000, {"keyboard": 256, "pointer": 320}, 5)
+
+PROFILES = {profile.name: profile for profile in (EVENTS, BURSTS, COARSE)}
+
+RELEASE_TICK_S = 60
+"""Seconds between two frames of the release stream, whatever its profile."""
+
+RUN_PAUSE_S = 2
+"""A run ends at a pause of this length (or at a record of another class in its scope)."""
+
+SHORT_RUN = 4
+"""A typing run of fewer keys is held and joins the next one."""
+
+MOVE_CELL_PX = 4
+STROKE_CELL_PX = 64
+"""Displacements are counted in cells of this many pixels (``events``; ``bursts`` and ``coarse``)."""
+
+SEGMENT_S = 600
+SEGMENT_BYTES = 1 << 20
+"""A segment is closed after this time or size, whichever comes first."""
+
+CAPS = {"n_text": 8, "n_edit": 3, "n": 5, "duration": 6, "gap": 5, "cells": 5, "seconds": 12}
+"""``coarse``: highest log2 bucket of each quantity. Bucket of n is the bit length of n, capped."""
+
+
+def bucket(value: int, cap: int) -> int:
+    """log2 bucket: 0 → 0, 1 → 1, 2–3 → 2, 4–7 → 3, … up to ``cap``."""
+    return min(value.bit_length(), cap)
