@@ -1,0 +1,1 @@
+"""Tests of the whole house: real X servers, real processes, real signals."""
