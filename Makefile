@@ -1,0 +1,39 @@
+# desktop-logger. Two commands matter: `make demo` and `make test`. Everything lands in .venv/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := tests/setup.sh
+SOAK_MINUTES ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test bench soak lint
+.NOTPARALLEL:
+
+help: ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: ## put the program and its tools into .venv/ (quick when nothing changed)
+	@sh $(SETUP) venv "$(PYTHON)" "$(VENV)"
+
+demo: install ## the whole story in about a minute, on a display of its own
+	@sh $(SETUP) packages demo
+	@$(BIN)/desktop-logger demo
+
+lint: install ## ruff, mypy --strict and the layers of the house
+	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir .cache/import_linter
+
+test: lint ## everything that must hold, in under ten minutes on two cores
+	@sh $(SETUP) packages test
+	@$(BIN)/python -m pytest
+
+bench: install ## tables of cost and size, beside the usual script, from one run
+	@sh $(SETUP) packages demo
+	@$(BIN)/python -m tests.benchmarks
+
+soak: install ## record for SOAK_MINUTES (20) and look for growth and loss
+	@sh $(SETUP) packages demo
+	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
