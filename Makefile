@@ -24,7 +24,7 @@ lint: install ## ruff, mypy --strict and the layers of the house
 	@$(BIN)/ruff check src tests
 	@$(BIN)/ruff format --check src tests
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --cache-dir .cache/import_linter
+	@$(BIN)/lint-imports --no-logo --cache-dir .cache/import_linter
 
 test: lint ## everything that must hold, in under ten minutes on two cores
 	@sh $(SETUP) packages test

@@ -68,6 +68,13 @@ venv() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "'$python' cannot make virtual environments (it lacks ensurepip)" "make PYTHON=/usr/bin/python3 install"
+    # pynput brings evdev, which comes as source: a compiler, Python's headers and the kernel's.
+    tools=$(missing cc:gcc)
+    [ -e /usr/include/linux/input.h ] || [ "$(uname)" != Linux ] || tools="$tools libc6-dev"
+    headers='import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+    "$python" -c "$headers" || tools="$tools python3-dev"
+    # shellcheck disable=SC2086
+    [ -z "$tools" ] || debian $tools
     say "installing into $folder/ (a minute or two the first time)"
     # Half-made, or moved here from elsewhere (its scripts name the old place): start over.
     head -n 1 "$folder/bin/pip" 2>/dev/null | grep -qF "$(pwd)/$folder/bin/python" &&
@@ -76,9 +83,15 @@ venv() {
     # Dependency groups (PEP 735) need pip 25.1; what a system ships is often older.
     PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
     export PIP_DISABLE_PIP_VERSION_CHECK PIP_ROOT_USER_ACTION
-    "$folder/bin/python" -m pip install -q 'pip>=25.1' &&
-        "$folder/bin/python" -m pip install -q -e '.[dataset,keyring]' --group test --group lint ||
+    log=$(mktemp)
+    if "$folder/bin/python" -m pip install 'pip>=25.1' >"$log" 2>&1 </dev/null &&
+        "$folder/bin/python" -m pip install -e '.[dataset,keyring]' --group test --group lint >"$log" 2>&1 </dev/null; then
+        rm -f "$log"
+    else
+        tail -n 25 "$log" >&2
+        rm -f "$log"
         fail "pip could not install everything" "the lines above say what; a proxy or mirror is set in pip's own configuration"
+    fi
     stamp "$folder/bin/python" "$folder" >"$folder/installed"
 }
 
