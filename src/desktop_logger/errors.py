@@ -6,6 +6,7 @@ The tree (exit status in brackets; the command line prints ``error: …`` and ``
     ├── Refused [1]          asked for something this program does not do as asked
     ├── UsageError [2]       a word, number, date or file of the user's is not understood
     ├── NoConsent [3]        no receipt that is valid now
+    │   └── ClockSetBack [3]     the wall clock lies before a time already seen
     ├── IntegrityError [4]   stored data is not what was written, or not whole
     │   └── Unreadable [4]   sealed to another key, or the wrong passphrase
     └── Unavailable [5]      the environment lacks something
@@ -49,6 +50,10 @@ class NoConsent(DesktopLoggerError):
     def __init__(self, message: str, hint: str | None = None, *, state: str = "ConsentUnknown") -> None:
         super().__init__(message, hint)
         self.state = state
+
+
+class ClockSetBack(NoConsent):
+    """The wall clock lies before a time already seen, so that expiry cannot be judged."""
 
 
 class IntegrityError(DesktopLoggerError):

@@ -17,7 +17,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from desktop_logger.errors import NoConsent
+from desktop_logger.errors import ClockSetBack, NoConsent
 
 from .grant import MAKER, Grant, facts_of_wire
 
@@ -112,7 +112,7 @@ def note_time(home: Home, clock: Clock, *, not_before: int = 0) -> None:
     except (OSError, ValueError):
         raise NoConsent(f"cannot read {home.last_seen}", _SIGN) from None
     if now < max(seen, not_before) - CLOCK_TOLERANCE_S:
-        raise NoConsent(
+        raise ClockSetBack(
             "the computer's clock has been set back since recording was last allowed",
             "Set the clock right, or sign again: desktop-logger consent sign",
         )

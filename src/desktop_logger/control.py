@@ -1,0 +1,212 @@
+"""The control socket: how the command line and the supervisor talk, and how recording ends without an answer.
+
+A Unix socket in the run folder (0700); both ends check that the other runs under the same account. One request
+and one answer a connection, each one line of JSON of at most 4 KiB; the verbs are a closed set. Stopping never
+depends on an answer: a supervisor that does not answer in 300 ms is ended by process id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import time
+from typing import Any
+
+from .errors import Refused, Unavailable
+from .paths import Home, check_ours
+
+VERBS = ("status", "pause", "resume", "stop", "hold", "go")
+"""``hold`` ends capture and writer so that stored data can be changed; ``go`` undoes it."""
+
+FRAME_BYTES = 4096
+ANSWER_S = 0.3
+HOLD_S = 15
+"""A hold that nobody lifts ends by itself after this time."""
+
+ROLES = ("supervisor", "capture", "writer", "indicator")
+
+
+def _address(home: Home) -> tuple[str, int | None]:
+    """The socket's path, through ``/proc/self/fd`` where it is too long for a socket address (108 bytes)."""
+    if len(os.fsencode(home.socket)) < 100:
+        return home.socket, None
+    folder = os.open(home.run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{os.path.basename(home.socket)}", folder
+
+
+def listen(home: Home) -> socket.socket:
+    """Bind the control socket. The caller holds the instance lock, so a socket that is there is stale."""
+    check_ours(home.run)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(home.socket)
+    path, folder = _address(home)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        server.bind(path)
+    finally:
+        if folder is not None:
+            os.close(folder)
+    os.chmod(home.socket, 0o600)
+    server.listen(8)
+    server.setblocking(False)
+    return server
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """The account at the other end. Where the system cannot tell, the folder's mode is what protects."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return os.getuid()
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """One request, checked: a known verb and, for ``pause``, whole seconds. ``Refused`` otherwise."""
+    try:
+        request = json.loads(line)
+    except ValueError:
+        raise Refused("a request that is not JSON") from None
+    if not isinstance(request, dict) or request.get("verb") not in VERBS or set(request) - {"verb", "seconds"}:
+        raise Refused("a request outside the closed set of verbs")
+    seconds = request.get("seconds")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds < 10**8):
+        raise Refused("a pause that is not a whole number of seconds")
+    return request
+
+
+def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[str, Any]:
+    """Send one request and return the answer.
+
+    ``timeout`` (seconds) is how long the supervisor may take to accept; it says ``"wait"`` first where a verb
+    takes longer than that, and then has five seconds. Raises ``Unavailable`` when nobody answers.
+    """
+    absent = Unavailable("nothing is running", "Start with: desktop-logger start")
+    try:
+        path, folder = _address(home)
+    except OSError:
+        raise absent from None
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(path)
+        if peer_uid(connection) != os.getuid():
+            raise Refused("the control socket belongs to another account")
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        received = b""
+        while not received.endswith(b"\n"):
+            chunk = connection.recv(FRAME_BYTES)
+            if not chunk or len(received) > FRAME_BYTES:
+                raise absent
+            received += chunk
+            if received == b"wait\n":
+                received = b""
+                connection.settimeout(5.0)
+        answer: dict[str, Any] = json.loads(received)
+    except TimeoutError:
+        raise Unavailable("the background process does not answer", "End it with: desktop-logger stop") from None
+    except (OSError, ValueError):
+        raise absent from None
+    else:
+        return answer
+    finally:
+        connection.close()
+        if folder is not None:
+            os.close(folder)
+
+
+def start_time(pid: int) -> int | None:
+    """The kernel's start time of a process, which tells a reused process id apart; ``None`` when it is gone.
+
+    Field 22 of ``/proc/PID/stat`` (proc(5)), in clock ticks since boot. A zombie counts as gone.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def save_pids(home: Home, pids: dict[str, int | None]) -> None:
+    """Record the living processes with their start times, for those who must end them without being asked."""
+    alive = {role: [pid, start_time(pid)] for role, pid in pids.items() if pid is not None}
+    draft = home.pids + ".new"
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "w") as file:
+        json.dump(alive, file)
+    os.replace(draft, home.pids)
+
+
+def recorded_pids(home: Home) -> dict[str, int]:
+    """The processes of this home that still live, by role."""
+    try:
+        with open(home.pids, encoding="utf-8") as file:
+            saved = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    found: dict[str, int] = {}
+    for role in ROLES:
+        entry = saved.get(role) if isinstance(saved, dict) else None
+        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], int):  # noqa: SIM102
+            if entry[1] is not None and start_time(entry[0]) == entry[1]:
+                found[role] = entry[0]
+    return found
+
+
+def end(pid: int, started: int | None) -> None:
+    """Kill one process, only if it is still the one that was recorded."""
+    try:
+        handle = os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        handle = None
+    try:
+        if started is not None and start_time(pid) != started:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if handle is not None:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            else:
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def mark(path: str) -> None:
+    """Create an empty marker file; that it exists is its meaning."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def halt(home: Home, verb: str = "stop", seconds: int | None = None) -> str:
+    """Make recording end now, whether or not anybody answers; at most one second.
+
+    Returns ``"asked"`` when the supervisor did it, ``"ended"`` when its processes had to be killed,
+    ``"absent"`` when nothing ran.
+    """
+    request: dict[str, Any] = {"verb": verb}
+    if seconds is not None:
+        request["seconds"] = seconds
+    try:
+        answer = ask(home, request)
+    except Unavailable:
+        pass
+    else:
+        if "error" in answer:
+            raise Refused(str(answer["error"]), answer.get("hint"))
+        return "asked"
+    alive = recorded_pids(home)
+    if not alive:
+        return "absent"
+    mark(home.stop_marker)
+    # Capture first: it is what must not go on. Then the supervisor, so that nothing is started again.
+    for role in ("capture", "supervisor", "indicator", "writer"):
+        if role in alive:
+            end(alive[role], start_time(alive[role]))
+    deadline = time.monotonic() + 0.5
+    while recorded_pids(home) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return "ended"
