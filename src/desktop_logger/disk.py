@@ -1,0 +1,141 @@
+"""Files that survive: new files nobody can redirect, whole replacements, syncs that reach the medium, one lock.
+
+Every file is 0600 and never follows a link. "Synced" means after ``fdatasync`` (macOS: ``F_FULLFSYNC``). A rename is
+file sync, rename, folder sync. Errors of the system pass through as ``OSError``; the caller knows what they mean.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from .errors import Unavailable
+
+_NEW = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OLD = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def create(path: str, *, append: bool = False) -> int:
+    """Descriptor of a new file, write-only. Raises ``FileExistsError``."""
+    return os.open(path, _NEW | os.O_WRONLY | (os.O_APPEND if append else 0), 0o600)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """One write of everything. A short write is an error: what is half written is never patched."""
+    if os.write(descriptor, data) != len(data):
+        raise OSError(28, "short write")
+
+
+def sync(descriptor: int) -> None:
+    """Return only when the file's data is on the medium."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(path: str) -> None:
+    """Return only when the folder's entries are on the medium (nothing to do on Windows)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY | _OLD)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """A new synced file. The caller syncs the folder."""
+    descriptor = create(path)
+    try:
+        write_all(descriptor, data)
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: str, data: bytes) -> None:
+    """The file as a whole, old or new, never between; durable on return."""
+    temporary = path + ".tmp"
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)
+    write_new(temporary, data)
+    os.replace(temporary, path)
+    sync_folder(os.path.dirname(path))
+
+
+def read(path: str, limit: int) -> bytes:
+    """The whole file, at most ``limit`` bytes (one more is ``OSError``). Never follows a link."""
+    descriptor = os.open(path, os.O_RDONLY | _OLD)
+    with open(descriptor, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(27, "larger than it can be", path)
+    return data
+
+
+@contextmanager
+def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
+    """Hold the lock file exclusively, among all processes. Raises ``Unavailable`` naming who holds it for too long."""
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OLD, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot use {path}: {error.strerror}", "The folder must exist and be writable for your account."
+        ) from None
+    try:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise _held(path, descriptor) from None
+                time.sleep(0.01)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        yield
+    finally:
+        os.close(descriptor)  # gives the lock back
+
+
+def _held(path: str, descriptor: int) -> Unavailable:
+    holder = os.pread(descriptor, 20, 0).strip().decode("ascii", "replace")
+    state = ""
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{int(holder)}/stat", "rb") as file:
+        if file.read().rpartition(b") ")[2][:1] in (b"T", b"t"):
+            state = ", which is stopped"
+    who = f"process {holder}{state}" if holder.isdecimal() else "another process"
+    return Unavailable(
+        f"{path} is held by {who}", f"Continue or end it (kill -CONT {holder})." if state else "Try again in a moment."
+    )
+
+
+def is_locked(descriptor: int) -> bool:
+    """Whether a living process holds the lock of an open file."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def lock(descriptor: int) -> None:
+    """Hold an open file's lock until it is closed or the process ends, however it ends."""
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # only a reader that asks is_locked can be in the way, and not for long
