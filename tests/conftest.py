@@ -1,0 +1,83 @@
+"""Fixtures that every test may use: a real X server, its environment, real typing and a real window."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.testbed import Server, environment, wait_until
+
+
+@pytest.fixture(scope="session")
+def xvfb() -> Iterator[str]:
+    """The name (``:N``) of an Xvfb that lives as long as the test session."""
+    server = Server()
+    yield server.display
+    server.stop()
+
+
+@pytest.fixture
+def display(xvfb: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """``xvfb`` with DISPLAY set for this test (no Wayland), US layout, NumLock off; layout put back afterwards."""
+    monkeypatch.setenv("DISPLAY", xvfb)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
+    subprocess.run(["setxkbmap", "-layout", "us", "-option", ""], check=True, env=environment(xvfb))
+    yield xvfb
+    subprocess.run(["setxkbmap", "-layout", "us", "-option", ""], check=True, env=environment(xvfb))
+
+
+@pytest.fixture
+def xdotool(display: str) -> Callable[..., str]:
+    """``xdotool("type", "hello")`` on this test's display; returns what it printed."""
+
+    def run(*args: str | int) -> str:
+        done = subprocess.run(
+            ["xdotool", *map(str, args)], check=True, env=environment(display), capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def setxkbmap(display: str) -> Callable[..., None]:
+    """``setxkbmap("us,ru")`` on this test's display."""
+
+    def run(layout: str, *args: str) -> None:
+        subprocess.run(["setxkbmap", "-layout", layout, *args], check=True, env=environment(display))
+
+    return run
+
+
+@pytest.fixture
+def xterm(display: str, xdotool: Callable[..., str]) -> Iterator[str]:
+    """The id of a real terminal window under the pointer, in which what is typed goes into ``cat``."""
+    process = subprocess.Popen(
+        ["xterm", "-geometry", "80x24+0+0", "-title", "testbed", "-e", "cat"],
+        env=environment(display),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    found: list[str] = []
+
+    def mapped() -> bool:
+        done = subprocess.run(
+            ["xdotool", "search", "--onlyvisible", "--pid", str(process.pid)],
+            env=environment(display),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found[:] = done.stdout.split()
+        return bool(found)
+
+    try:
+        wait_until(mapped, 20, "the xterm window")
+        xdotool("mousemove", 100, 100)
+        yield found[0]
+    finally:
+        process.terminate()
+        process.wait(10)

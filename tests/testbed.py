@@ -1,0 +1,65 @@
+"""Real X servers for tests: each on a display number of its own, ended by the one who started it."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable
+
+
+class Server:
+    """An Xvfb of one's own. ``display`` is its name (``:N``), ``pid`` its process."""
+
+    def __init__(self, size: str = "1280x800x24", *extra: str) -> None:
+        reading, writing = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp", "-noreset", *extra],
+                pass_fds=(writing,),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        finally:
+            os.close(writing)
+        try:
+            ready, _, _ = select.select([reading], [], [], 30)
+            number = os.read(reading, 16).decode().strip() if ready else ""
+        finally:
+            os.close(reading)
+        if not number:
+            self.stop()
+            raise RuntimeError("Xvfb did not start")
+        self.display = f":{number}"
+        self.pid = self._process.pid
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+
+    def kill(self) -> None:
+        """As a crash of the display would: SIGKILL, at once."""
+        self._process.kill()
+        self._process.wait(10)
+
+
+def environment(display: str) -> dict[str, str]:
+    """The environment of a plain X11 session on ``display``."""
+    env = {name: value for name, value in os.environ.items() if name not in {"WAYLAND_DISPLAY", "XDG_SESSION_TYPE"}}
+    env["DISPLAY"] = display
+    return env
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0, what: str = "the condition") -> None:
+    """Poll ``condition`` until it holds; a clear failure after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.02)
