@@ -24,14 +24,19 @@ class Server:
         finally:
             os.close(writing)
         try:
-            ready, _, _ = select.select([reading], [], [], 30)
-            number = os.read(reading, 16).decode().strip() if ready else ""
+            number = b""
+            # The number and the newline are two writes: a reader that leaves after the first kills the server.
+            while not number.endswith(b"\n") and select.select([reading], [], [], 30)[0]:
+                chunk = os.read(reading, 16)
+                number += chunk
+                if not chunk:
+                    break
         finally:
             os.close(reading)
-        if not number:
+        if not number.endswith(b"\n"):
             self.stop()
             raise RuntimeError("Xvfb did not start")
-        self.display = f":{number}"
+        self.display = f":{int(number)}"
         self.pid = self._process.pid
 
     def stop(self) -> None:
