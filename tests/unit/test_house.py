@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,7 @@ def commands() -> Iterator[tuple[list[str], str, list[str]]]:
     from desktop_logger.cli.main import app
     from typer.core import TyperGroup
 
-    pending = [([], typer.main.get_command(app))]
+    pending: list[tuple[list[str], Any]] = [([], typer.main.get_command(app))]
     while pending:
         words, command = pending.pop()
         options = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
