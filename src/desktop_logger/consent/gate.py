@@ -17,6 +17,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from desktop_logger import disk
 from desktop_logger.errors import ClockSetBack, NoConsent
 
 from .grant import MAKER, Grant, facts_of_wire
@@ -123,17 +124,8 @@ def note_time(home: Home, clock: Clock, *, not_before: int = 0) -> None:
 
 def write_last_seen(home: Home, now: int) -> None:
     """Note a time; the ceremony uses it to clear one that lies in the future. Raises ``NoConsent``."""
-    fresh = f"{home.last_seen}.{os.getpid()}"
     try:
-        descriptor = os.open(
-            fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0), 0o600
-        )
-        try:
-            os.write(descriptor, b"%d\n" % now)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(fresh, home.last_seen)
+        disk.replace(home.last_seen, b"%d\n" % now)
     except OSError as error:
         raise NoConsent(
             f"cannot note the time in {home.consent}: {error.strerror}", "Run: desktop-logger doctor"
