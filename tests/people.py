@@ -1,0 +1,128 @@
+"""People at a terminal, for tests: the command line as a whole process, and the ceremony through a real pty."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pexpect
+from testbed import environment, wait_until
+
+PASSPHRASE = "correct horse battery staple"
+LOGGER = [sys.executable, "-m", "desktop_logger"]
+
+
+class Person:
+    """One account's worth of state in a home of its own, on one display (or none)."""
+
+    def __init__(self, home: str, display: str | None = None) -> None:
+        self.home = home
+        self.env = environment(display) if display else {k: v for k, v in os.environ.items() if k != "DISPLAY"}
+        self.env.update(DESKTOP_LOGGER_HOME=home, LANG="C.UTF-8", LC_ALL="C.UTF-8", TERM="xterm", COLUMNS="80")
+        for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "LANGUAGE", "SUDO_UID", "SUDO_USER"):
+            self.env.pop(name, None)
+
+    def run(self, *words: str, passphrase: str | None = None, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """One command as a whole process; its passphrase, where given, through a descriptor."""
+        if passphrase is None:
+            return subprocess.run(
+                [*LOGGER, *words], env=self.env, capture_output=True, text=True, input=stdin or "", check=False, timeout=60
+            )
+        reading, writing = os.pipe()
+        os.write(writing, passphrase.encode() + b"\n")
+        os.close(writing)
+        try:
+            return subprocess.run(
+                [*LOGGER, *words, "--passphrase-fd", str(reading)],
+                env=self.env, capture_output=True, text=True, input="", check=False, pass_fds=(reading,), timeout=60,
+            )  # fmt: skip
+        finally:
+            os.close(reading)
+
+    def ok(self, *words: str, passphrase: str | None = None) -> str:
+        """One command that must succeed; returns what it printed."""
+        done = self.run(*words, passphrase=passphrase)
+        assert done.returncode == 0, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def json(self, *words: str, passphrase: str | None = None) -> Any:
+        """One reporting command, as its JSON object."""
+        return json.loads(self.ok(*words, "--json", passphrase=passphrase))
+
+    def terminal(self, *words: str, rows: int = 40, columns: int = 100) -> pexpect.spawn:
+        """One command on a pseudo-terminal."""
+        return pexpect.spawn(
+            LOGGER[0], [*LOGGER[1:], *words], env=self.env, encoding="utf-8", timeout=30, dimensions=(rows, columns)
+        )
+
+    def sign(
+        self, scopes: Iterable[str] = ("keyboard", "pointer"), profile: str = "", purposes: bool = True, *words: str
+    ) -> str:
+        """Go through the ceremony and sign; returns everything that the terminal showed."""
+        child = self.terminal("consent", "sign", *words)
+        shown = ""
+        wanted = set(scopes)
+        prompts = [
+            r"Enter to go on, m for the whole notice:", r"Record (\w+)\? \[y/N\]", r"Profile \[\w+\]:",
+            r"Let .* use it to .*\? \[y/N\]", r"New passphrase:", r"Repeat passphrase:", r"Type (\S+) to sign",
+            r"\nPassphrase:", pexpect.EOF,
+        ]  # fmt: skip
+        while True:
+            number = child.expect(prompts)
+            shown += child.before + (child.after if isinstance(child.after, str) else "")
+            if number == 0:
+                child.sendline("")
+            elif number == 1:
+                child.sendline("y" if child.match.group(1) in wanted else "n")
+            elif number == 2:
+                child.sendline(profile)
+            elif number == 3:
+                child.sendline("y" if purposes else "n")
+            elif number in (4, 5, 7):
+                wait_until(lambda: not child.getecho(), 5, "echo off")
+                child.sendline(PASSPHRASE)
+            elif number == 6:
+                child.sendline(child.match.group(1))
+            else:
+                child.close()
+                assert child.exitstatus == 0, shown
+                return shown
+
+    def start(self, *words: str) -> str:
+        """Start recording; it must run when this returns."""
+        return self.ok("start", *words)
+
+    def status(self) -> dict[str, Any]:
+        report = self.json("status")
+        assert isinstance(report, dict)
+        return report
+
+    def stop(self) -> None:
+        self.run("stop")
+        wait_until(lambda: not any(self.status()["pids"].values()), 10, "the end of all processes")
+
+    def inspect(self, *words: str) -> Any:
+        return self.json("inspect", *words, passphrase=PASSPHRASE)
+
+    def settle(self, seconds: float = 1.6) -> None:
+        """Let what was typed cross the pipe: records go over about once a second."""
+        time.sleep(seconds)
+
+
+def everything_under(folder: str) -> bytes:
+    """All bytes of all files under ``folder``, and their names."""
+    found = b""
+    for root, folders, files in os.walk(folder):
+        found += "\n".join([root, *folders, *files]).encode() + b"\n"
+        for name in files:
+            path = os.path.join(root, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found += file.read()
+    return found
