@@ -1,0 +1,1 @@
+"""The four processes' lives: supervisor, indicator, and the short-lived keeper."""

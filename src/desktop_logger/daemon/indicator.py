@@ -1,0 +1,206 @@
+"""The indicator process: the sign that recording is on, and the nearest way to stop it.
+
+Either a small window of our own, always on top, on an X display (it needs no window manager and no tray), or a line
+in the terminal that ``start --foreground`` runs in. It selects input on its own window only, so it never sees a key;
+it opens no file and starts nothing. A mark on its report every second says that the sign is really there: without
+it nothing is recorded.
+
+Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from typing import Any
+
+from desktop_logger import confine
+
+ALIVE_S = 1.0
+WIDTH, HEIGHT, ROW = 196, 26, 22
+MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"))
+
+# Shape and word as well as colour: the sign must be readable without telling red from grey.
+LOOKS = {
+    "recording": ("*  recording", 0xB3261E),
+    "paused": ("||  paused", 0x4A4A4A),
+    "waiting": ("--  not recording", 0x4A4A4A),
+    "resuming": ("||  resuming in {} s", 0x8A5A00),
+}
+
+
+def _look(state: str) -> tuple[str, int]:
+    """Text and background colour for a state line such as ``recording`` or ``resuming 12``."""
+    word, _, number = state.partition(" ")
+    text, colour = LOOKS.get(word, LOOKS["waiting"])
+    return text.format(number), colour
+
+
+class Window:
+    """The window on an X display. Override-redirect: drawn where we say, whatever manages windows."""
+
+    def __init__(self) -> None:
+        from Xlib import X, display
+
+        self.X = X
+        self.display = display.Display()
+        screen = self.display.screen()
+        self.screen = screen
+        self.state = "waiting"
+        self.open = False
+        self.font = self._font()
+        self.window = self._window(screen.width_in_pixels - WIDTH - 8, 8, WIDTH, HEIGHT)
+        self.window.set_wm_name("desktop-logger")
+        self.menu = self._window(screen.width_in_pixels - WIDTH - 8, 10 + HEIGHT, WIDTH, ROW * len(MENU))
+        self.window.map()
+        self.draw()
+
+    def _font(self) -> Any:
+        for name in ("-misc-fixed-bold-r-normal--13-*-*-*-*-*-iso8859-1", "fixed"):
+            if self.display.list_fonts(name, 1):
+                return self.display.open_font(name)
+        return None
+
+    def _window(self, x: int, y: int, width: int, height: int) -> Any:
+        mask = self.X.ExposureMask | self.X.ButtonPressMask | self.X.VisibilityChangeMask
+        return self.screen.root.create_window(
+            x, y, width, height, 1, self.screen.root_depth, self.X.InputOutput, self.X.CopyFromParent,
+            override_redirect=1, event_mask=mask, background_pixel=0x4A4A4A, border_pixel=0xFFFFFF,
+        )  # fmt: skip
+
+    def fileno(self) -> int:
+        """The display connection's descriptor."""
+        return int(self.display.fileno())
+
+    def show(self, state: str) -> None:
+        """Show another state."""
+        self.state = state
+        self.draw()
+
+    def draw(self) -> None:
+        """Paint the sign, and the menu while it is open."""
+        text, colour = _look(self.state)
+        self._paint(self.window, [text], colour, HEIGHT)
+        if self.open:
+            self._paint(self.menu, [label for _, label in MENU], 0x202020, ROW)
+        self.display.flush()
+
+    def _paint(self, window: Any, rows: list[str], colour: int, height: int) -> None:
+        values = {"foreground": 0xFFFFFF, "background": colour}
+        if self.font is not None:
+            values["font"] = self.font
+        context = window.create_gc(**values)
+        window.change_attributes(background_pixel=colour)
+        window.clear_area(0, 0, 0, 0)
+        for number, row in enumerate(rows):
+            window.draw_text(context, 10, number * height + height // 2 + 5, row)
+        context.free()
+
+    def read(self) -> str:
+        """Handle what has happened on our windows; returns marks for the supervisor."""
+        marks = ""
+        while self.display.pending_events():
+            event = self.display.next_event()
+            if event.type == self.X.Expose:
+                self.draw()
+            elif event.type == self.X.VisibilityNotify and event.state != self.X.VisibilityUnobscured:
+                event.window.configure(stack_mode=self.X.Above)  # never under another window
+                self.display.flush()
+            elif event.type == self.X.ButtonPress:
+                marks += self._click(event)
+        return marks
+
+    def _click(self, event: Any) -> str:
+        if event.window.id == self.window.id:
+            if event.detail == 1 and not self.open:
+                return "p"
+            self._toggle()
+            return ""
+        row = event.event_y // ROW
+        self._toggle()
+        return MENU[row][0] if 0 <= row < len(MENU) else ""
+
+    def _toggle(self) -> None:
+        self.open = not self.open
+        if self.open:
+            self.menu.map()
+            self.menu.configure(stack_mode=self.X.Above)
+        else:
+            self.menu.unmap()
+        self.draw()
+
+    def alive(self) -> bool:
+        """Whether the server still draws our window: asked, not assumed."""
+        return bool(self.window.get_attributes().map_state == self.X.IsViewable)
+
+
+class Terminal:
+    """The sign as a line in the terminal of ``start --foreground``."""
+
+    def __init__(self) -> None:
+        if not os.isatty(1):
+            raise OSError("no terminal")
+
+    def fileno(self) -> int:
+        """Nothing to read: Ctrl-C in the terminal stops."""
+        return -1
+
+    def show(self, state: str) -> None:
+        """Print another state."""
+        text, _ = _look(state)
+        os.write(1, f"{time.strftime('%H:%M:%S')}  {text}\n".encode())
+
+    def read(self) -> str:
+        """Nothing ever comes from here."""
+        return ""
+
+    def alive(self) -> bool:
+        """Whether there is still a terminal."""
+        return os.isatty(1)
+
+
+def run(kind: str, sign: int, report: int) -> int:
+    """Show what ``sign`` says until it ends."""
+    try:
+        face: Window | Terminal = Window() if kind == "window" else Terminal()
+    except Exception:  # noqa: BLE001  python-xlib raises what it likes when there is no display
+        os.write(report, b'{"state":"failed","error":"no display for the recording sign","status":5,'
+                         b'"hint":"Start inside a graphical session, or with --foreground in a terminal."}\n')  # fmt: skip
+        return 5
+    os.set_blocking(sign, False)
+    due = 0.0
+    try:
+        while True:
+            now = time.monotonic()
+            if now >= due:
+                due = now + ALIVE_S
+                if not face.alive():
+                    return 5
+                os.write(report, b".\n")
+            readable = [sign] + ([face.fileno()] if face.fileno() >= 0 else [])
+            ready, _, _ = select.select(readable, [], [], max(0.0, due - time.monotonic()))
+            if sign in ready:
+                data = os.read(sign, 4096)
+                if not data:
+                    return 0
+                face.show(data.decode("ascii", "replace").strip().rsplit("\n", 1)[-1])
+            marks = face.read()
+            if marks:
+                os.write(report, marks.encode() + b"\n")
+    except Exception:  # noqa: BLE001  the display or the supervisor is gone: no sign, and so no recording
+        return 5
+
+
+def main(argv: list[str]) -> int:
+    """``python -I -m desktop_logger.daemon.indicator window|terminal SIGN REPORT``."""
+    import signal
+
+    confine.harden()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return run(argv[0], int(argv[1]), int(argv[2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

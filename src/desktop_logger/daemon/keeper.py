@@ -1,0 +1,80 @@
+"""The keeper: a short-lived process that does what the supervisor must not be able to do.
+
+``start``  1. finish what a crash left (torn segments, an unfinished purge, a withdrawal that was only marked)
+           2. validate the consent in full
+           3. let retention delete what is over its time
+           4. note the start in the ledger
+           5. hand the key-encryption key and the grant to the writer, and the grant to the supervisor
+``purge``  delete the last fifteen minutes (the indicator's menu); the supervisor holds capture and writer meanwhile
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from desktop_logger import confine
+from desktop_logger.clock import Clock
+from desktop_logger.errors import DesktopLoggerError, NoConsent
+from desktop_logger.paths import Home, home
+
+LAST_S = 900
+
+
+def start(place: Home, clock: Clock, key: int, report: int) -> None:
+    """Prepare one writer's life. ``key`` is the pipe to the writer: epoch (4 bytes) ‖ KEK (32) ‖ grant."""
+    from desktop_logger import store
+    from desktop_logger.consent import gate
+    from desktop_logger.keystore import load_kek
+
+    place.check()
+    with store.locked(place):
+        store.recover(place, clock)
+    grant = gate.check(place, clock)
+    with store.locked(place):
+        store.retention(place, clock, grant.retention_days)
+        store.note_started(place, clock, grant)
+    epoch, kek = load_kek(place)
+    os.write(key, epoch.to_bytes(4, "little") + kek.secret() + grant.to_wire())
+    os.close(key)
+    _say(report, state="grant", grant=json.loads(grant.to_wire()))
+
+
+def purge(place: Home, clock: Clock) -> None:
+    """Delete what was recorded in the last fifteen minutes, rounded outward to whole segments."""
+    from desktop_logger import store
+
+    now = clock.now()
+    with store.locked(place):
+        store.purge(place, clock, store.choose_range(place, now - LAST_S, now))
+
+
+def _say(report: int, **facts: object) -> None:
+    os.write(report, json.dumps(facts).encode() + b"\n")
+
+
+def main(argv: list[str]) -> int:
+    """``python -I -m desktop_logger.daemon.keeper TASK [KEY] REPORT``: inherited descriptors, by number."""
+    confine.harden()
+    task, report = argv[0], int(argv[-1])
+    try:
+        if task == "start":
+            start(home(), Clock(), int(argv[1]), report)
+        else:
+            purge(home(), Clock())
+    except NoConsent as error:
+        _say(report, state="no-consent", error=error.message, hint=error.hint, status=error.exit_status)
+        return error.exit_status
+    except DesktopLoggerError as error:
+        _say(report, state="failed", error=error.message, hint=error.hint, status=error.exit_status)
+        return error.exit_status
+    except OSError as error:
+        _say(report, state="failed", error=f"the store cannot be used: {error.strerror}", status=5,
+             hint="Run: desktop-logger doctor")  # fmt: skip
+        return 5
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,121 @@
+"""Starting the daemon: checked first, then launched, and not reported as running before it runs.
+
+1. the home is ours · 2. consent is valid · 3. the backend can see input · 4. something can show the sign
+5. nothing runs already · 6. launch the supervisor and wait until capture truly runs, or say why not
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+from desktop_logger import capture, control
+from desktop_logger.clock import Clock
+from desktop_logger.consent import gate
+from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, Unavailable
+from desktop_logger.paths import Home
+
+from .children import spawn
+
+START_S = 20.0
+
+
+def start(place: Home, clock: Clock, backend: str, *, foreground: bool) -> dict[str, Any]:
+    """Start recording. Returns what the supervisor said first (``backend``, ``why``); raises when it cannot be."""
+    place.check()
+    gate.check(place, clock)
+    chosen, why = capture.choose(backend)
+    indicator = _indicator(foreground=foreground)
+    place.create(place.run)
+    lock = _take_instance_lock(place)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(place.stop_marker)
+    ready, ready_end = os.pipe()
+    child = spawn(
+        "supervisor", "desktop_logger.daemon.supervisor", [chosen, indicator], [lock, ready_end],
+        session=not foreground, quiet=not foreground,
+    )  # fmt: skip
+    answer = _await(ready)
+    if answer.get("ok"):
+        answer["why"] = why or answer.get("why")
+        answer["indicator"] = indicator
+        if foreground:
+            _stay(child.pid)
+        return answer
+    message = str(answer.get("error", "the background process ended before recording began"))
+    hint = answer.get("hint") or "Run: desktop-logger doctor"
+    if answer.get("status") == NoConsent.exit_status:
+        raise NoConsent(message, hint)
+    if answer.get("status") == Unavailable.exit_status:
+        raise Unavailable(message, hint)
+    failure = DesktopLoggerError(message, hint)
+    failure.exit_status = int(answer.get("status", 1))
+    raise failure
+
+
+def _indicator(*, foreground: bool) -> str:
+    """Where the sign can be shown: a window where there is a display, else the terminal in the foreground."""
+    if os.environ.get("DISPLAY"):
+        return "window"
+    if foreground and sys.stdout.isatty():
+        return "terminal"
+    raise Unavailable(
+        "nothing can show that recording is on, so there is no recording",
+        "Start inside a graphical session, or with --foreground in a terminal.",
+    )
+
+
+def _take_instance_lock(place: Home) -> int:
+    lock = os.open(place.instance_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + 1.0
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                pid = control.recorded_pids(place).get("supervisor")
+                raise Refused(
+                    f"it already runs (process {pid})" if pid else "it already runs",
+                    "See: desktop-logger status · if it is paused: desktop-logger resume",
+                ) from None
+            time.sleep(0.05)
+        else:
+            return lock
+
+
+def _await(ready: int) -> dict[str, Any]:
+    """The supervisor's first word, or what its silence means."""
+    data = b""
+    deadline = time.monotonic() + START_S
+    while not data.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([ready], [], [], left)[0]:
+            return {"error": f"recording did not begin within {START_S:.0f} s", "status": 5}
+        chunk = os.read(ready, 4096)
+        if not chunk:
+            break
+        data += chunk
+    os.close(ready)
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _stay(pid: int) -> None:
+    """Remain in the foreground until the supervisor ends; Ctrl-C stops it."""
+    signal.signal(signal.SIGINT, lambda *_: os.kill(pid, signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+    while True:
+        with contextlib.suppress(InterruptedError):
+            os.waitpid(pid, 0)
+            return
