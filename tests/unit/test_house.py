@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import re
 import subprocess
@@ -159,7 +158,6 @@ def test_notices_use_no_word_that_we_never_say() -> None:
     assert not offences
 
 
-@pytest.mark.skipif(importlib.util.find_spec("desktop_logger.cli") is None, reason="no command line yet")
 def test_help_uses_no_word_that_we_never_say_and_no_option_that_hides() -> None:
     for words, text, options in commands():
         said = {found[0].lower() for found in FORBIDDEN_WORDS.finditer(text)}
@@ -172,8 +170,9 @@ def test_help_uses_no_word_that_we_never_say_and_no_option_that_hides() -> None:
 def commands() -> Iterator[tuple[list[str], str, list[str]]]:
     """Every command as (words, all of its help, all of its options)."""
     import typer.main
-    from desktop_logger.cli.main import app
     from typer.core import TyperGroup
+
+    from desktop_logger.cli.app import app
 
     pending: list[tuple[list[str], Any]] = [([], typer.main.get_command(app))]
     while pending:
