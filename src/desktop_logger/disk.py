@@ -23,6 +23,11 @@ def create(path: str, *, append: bool = False) -> int:
     return os.open(path, _NEW | os.O_WRONLY | (os.O_APPEND if append else 0), 0o600)
 
 
+def reopen(path: str, flags: int) -> int:
+    """Descriptor of a file that exists. Never follows a link."""
+    return os.open(path, flags | _OLD)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """One write of everything. A short write is an error: what is half written is never patched."""
     if os.write(descriptor, data) != len(data):
@@ -82,11 +87,20 @@ def read(path: str, limit: int) -> bytes:
     return data
 
 
+_held_here: set[str] = set()
+
+
 @contextmanager
 def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
-    """Hold the lock file exclusively, among all processes. Raises ``Unavailable`` naming who holds it for too long."""
+    """Hold the lock file exclusively, among all processes. Raises ``Unavailable`` naming who holds it for too long.
+
+    Who holds it already may ask again (processes that use it have one thread).
+    """
     import fcntl
 
+    if path in _held_here:
+        yield
+        return
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OLD, 0o600)
     except OSError as error:
@@ -105,8 +119,10 @@ def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
                 time.sleep(0.01)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        _held_here.add(path)
         yield
     finally:
+        _held_here.discard(path)
         os.close(descriptor)  # gives the lock back
 
 
