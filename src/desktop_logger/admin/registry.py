@@ -1,0 +1,58 @@
+"""What an admin registers and signs: people's key fingerprints, read out in person, and the policy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from desktop_logger import policy
+from desktop_logger.clock import Clock
+from desktop_logger.errors import Refused, Unavailable, UsageError
+from desktop_logger.inspection.table import appearing
+from desktop_logger.sealing import fingerprint
+
+from .folder import Folder
+
+_FINGERPRINT = re.compile(r"([A-Z2-7]{4}-){7}[A-Z2-7]{4}")
+_LARGEST = 256 << 10
+
+
+def add_subject(folder: Folder, text: str, clock: Clock) -> bool:
+    """Register a subject's identity fingerprint. False when it was registered before."""
+    found = text.strip().upper().replace(" ", "-")
+    if not _FINGERPRINT.fullmatch(found):
+        raise UsageError(
+            "not a fingerprint: eight groups of four letters and digits are needed",
+            "The person reads theirs from: desktop-logger consent status",
+        )
+    if found in folder.ledger.known().subjects:
+        return False
+    folder.ledger.append(clock, "subject.added", folder.who, subject=found)
+    return True
+
+
+def sign_policy(folder: Folder, path: str, passphrase: Callable[[], str], clock: Clock) -> str:
+    """Sign a policy file with the controller's key; returns the path of ``<name>.signed.json`` beside it."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    checked = policy.parse(text, path)  # before anybody is asked for a passphrase
+    signed = policy.sign(text, folder.unlock(passphrase()).controller, path)
+    target = os.path.splitext(path)[0] + ".signed.json"
+    if os.path.lexists(target):
+        # the version inside is what people have signed or will sign: an older file is never silently replaced
+        raise Refused(f"{target} exists already", "Move it away, and raise `version` if the policy has changed.")
+    with appearing(target) as file:
+        file.write(signed)
+    os.chmod(target, 0o644)  # meant to be handed out
+    try:
+        folder.ledger.append(
+            clock, "policy.signed", fingerprint(folder.controller), policy=checked.id, version=checked.version
+        )
+    except Unavailable:
+        os.unlink(target)
+        raise
+    return target
