@@ -1,0 +1,106 @@
+"""Step 3 and the way from any profile to a coarser one: ``events → bursts → coarse``, never back.
+
+``coarsen`` keeps gaps as they are but for the grid of their time. ``for_release`` also makes every gap's
+reason ``UNOBSERVED`` and, under ``coarse``, its seconds a bucket: what leaves knows no other reason.
+"""
+
+from __future__ import annotations
+
+from desktop_logger.errors import Refused
+from desktop_logger.records.classes import Reason
+from desktop_logger.records.layout import (
+    GAP,
+    KEY,
+    RECORD,
+    RECORD_BYTES,
+    STROKE,
+    TYPING,
+    Redacted,
+    signed,
+    unsigned,
+)
+from desktop_logger.records.profiles import BURSTS, CAPS, COARSE, EVENTS, Profile, bucket
+
+from .runs import Runs
+
+_SECONDS = COARSE.grid_ms // BURSTS.grid_ms
+_TICKS = BURSTS.grid_ms // EVENTS.grid_ms
+_GAP, _DURATION, _TEXT, _EDIT, _N, _CELLS = (
+    CAPS["gap"], CAPS["duration"], CAPS["n_text"], CAPS["n_edit"], CAPS["n"], CAPS["cells"],
+)  # fmt: skip
+
+
+def _cells(field: int) -> int:
+    """The field of a displacement in cells → the field of its signed bucket."""
+    value = signed(field)
+    return unsigned(bucket(value, _CELLS)) if value >= 0 else unsigned(-bucket(-value, _CELLS))
+
+
+def bucketed(records: bytes) -> bytes:
+    """Records of ``bursts`` as records of ``coarse``, one for one."""
+    out = bytearray()
+    pack = RECORD.pack
+    for t, kind, code, a, b, c, d in RECORD.iter_unpack(records):
+        minute = t // _SECONDS
+        if kind == GAP:
+            out += pack(minute, GAP, code, 0, 0, 0, d)
+            continue
+        since = min(d.bit_length(), _GAP)
+        if kind == KEY:
+            out += pack(minute, KEY, code, a, 0, 0, since)
+            continue
+        duration = min(c.bit_length(), _DURATION)
+        if kind == STROKE:
+            out += pack(minute, STROKE, 0, _cells(a), _cells(b), duration, since)
+        elif kind == TYPING:
+            n_text, n_edit = min(a.bit_length(), _TEXT), min(b.bit_length(), _EDIT)
+            out += pack(minute, TYPING, 0, n_text, n_edit, duration, since)
+        else:
+            out += pack(minute, kind, code, min(a.bit_length(), _N), 0, duration, since)
+    return bytes(out)
+
+
+def unobserved(records: bytes, profile: Profile) -> bytes:
+    """The same records with gaps as a release stream of ``profile`` may know them."""
+    if GAP not in records[4::RECORD_BYTES]:
+        return records
+    out = bytearray(records)
+    for start in range(0, len(out), RECORD_BYTES):
+        if out[start + 4] == GAP:
+            t, _, _, _, _, _, seconds = RECORD.unpack_from(out, start)
+            RECORD.pack_into(out, start, t, GAP, Reason.UNOBSERVED, 0, 0, 0, _seconds(seconds, profile))
+    return bytes(out)
+
+
+def coarsen_gap(record: bytes, profile: Profile) -> Redacted:
+    """A gap of the own stream as a release stream of ``profile`` may know it; its time stays as it is."""
+    return Redacted(unobserved(bytes(record), profile))
+
+
+def coarsen(records: Redacted, frm: Profile, to: Profile, end: int | None = None) -> Redacted:
+    """The records of one whole segment of profile ``frm`` as records of ``to``.
+
+    ``end`` is the segment's end on the grid of ``frm`` (default: the last record's time); only a held short
+    run takes its time from it. Raises ``Refused`` where ``to`` is finer than ``frm``.
+    """
+    if to.rank < frm.rank:
+        raise Refused(f"{frm.name} cannot be made {to.name}", "A profile can only be made coarser, never finer.")
+    made: bytes = records
+    if frm.rank < BURSTS.rank <= to.rank:
+        runs = Runs()
+        runs.feed(made)
+        last = max((record[0] for record in RECORD.iter_unpack(made)), default=0)
+        runs.flush(max(last, end or 0) // _TICKS)
+        made = runs.take()
+    if frm.rank < COARSE.rank <= to.rank:
+        made = bucketed(made)
+    return Redacted(made)
+
+
+def for_release(records: Redacted, frm: Profile, to: Profile, end: int | None = None) -> Redacted:
+    """``coarsen`` as the release stream is made: gaps lose their reason."""
+    return Redacted(unobserved(coarsen(records, frm, to, end), to))
+
+
+def _seconds(seconds: int, profile: Profile) -> int:
+    return bucket(seconds, CAPS["seconds"]) if profile.rank >= COARSE.rank else seconds

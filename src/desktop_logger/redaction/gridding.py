@@ -1,0 +1,108 @@
+"""Step 1: classified events → records of the profile ``events``, on a grid of 20 ms and 4 px.
+
+Within one tick the order is fixed: keys as they came, then one MOVE, then the clicks as they came, then SCROLL
+by direction with the notches merged. Displacement that fills no cell is carried to the next tick, so no pixel
+is lost; time that goes back is held at the tick already reached. Every segment starts from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from desktop_logger.records.events import Event
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, U16, U32, unsigned
+from desktop_logger.records.profiles import EVENTS, MOVE_CELL_PX
+
+_LIMIT = 0x7FFF
+
+
+def cells(pixels: int, cell: int) -> int:
+    """Whole cells of a displacement, towards zero, within what a record can hold (±32767)."""
+    whole = pixels // cell if pixels >= 0 else -(-pixels // cell)
+    return max(-_LIMIT, min(_LIMIT, whole))
+
+
+class Gridder:
+    """Holds one tick: sums and counts, never an event. ``base`` (ms) is where the segment's time starts."""
+
+    __slots__ = ("_base", "_clicks", "_dx", "_dy", "_keyboard", "_named", "_out", "_pointer", "_scrolls", "_tick")
+
+    def __init__(self, scopes: Iterable[str], *, named_commands: bool) -> None:
+        granted = frozenset(scopes)
+        self._keyboard = "keyboard" in granted
+        self._pointer = "pointer" in granted
+        self._named = named_commands
+        self._out = bytearray()
+        self.begin(0)
+
+    def begin(self, base: int) -> None:
+        """Start a segment at ``base`` ms."""
+        self._base = base
+        self._tick = 0
+        self._dx = self._dy = 0
+        self._clicks = bytearray()
+        self._scrolls = [0, 0, 0, 0, 0]
+
+    def tick_of(self, ms: int) -> int:
+        """The tick of the segment in which ``ms`` lies."""
+        return (ms - self._base) // EVENTS.grid_ms
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the events of a batch, in order."""
+        base, grid, tick = self._base, EVENTS.grid_ms, self._tick
+        keyboard, pointer, named = self._keyboard, self._pointer, self._named
+        out, pack = self._out, RECORD.pack
+        for t, what, code, extra, dx, dy in events:
+            now = (t - base) // grid
+            if now > tick:
+                self._turn(now)
+                tick = now
+            if what == MOVE:
+                if pointer:
+                    self._dx += dx
+                    self._dy += dy
+            elif what == KEY:
+                if keyboard:
+                    out += pack(tick, KEY, code, extra if named else 0, 0, 0, 0)
+            elif what == CLICK:
+                if pointer:
+                    self._clicks.append(code)
+            elif what == SCROLL:
+                if pointer:
+                    self._scrolls[code] += extra
+            elif what == GAP:
+                self._turn(tick)
+                out += pack(max(min(now, tick), 0), GAP, code, 0, 0, 0, min(max(extra, 0), U32))
+
+    def advance(self, tick: int) -> None:
+        """Nothing before ``tick`` will follow: let out what the tick in hand holds."""
+        if tick > self._tick:
+            self._turn(tick)
+
+    def take(self) -> bytes:
+        """The records that are ready."""
+        ready = bytes(self._out)
+        self._out.clear()
+        return ready
+
+    def _turn(self, tick: int) -> None:
+        """Close the tick in hand and go on to ``tick``."""
+        here, pack, out = self._tick, RECORD.pack, self._out
+        self._tick = tick
+        dx, dy = cells(self._dx, MOVE_CELL_PX), cells(self._dy, MOVE_CELL_PX)
+        if dx or dy:
+            self._dx -= dx * MOVE_CELL_PX
+            self._dy -= dy * MOVE_CELL_PX
+            out += pack(here, MOVE, 0, unsigned(dx), unsigned(dy), 0, 0)
+        if self._clicks:
+            for button in self._clicks:
+                out += pack(here, CLICK, button, 1, 0, 0, 0)
+            self._clicks.clear()
+        if any(self._scrolls):
+            for direction, notches in enumerate(self._scrolls):
+                left = notches
+                while left:
+                    n = min(left, U16)
+                    out += pack(here, SCROLL, direction, n, 0, 0, 0)
+                    left -= n
+                self._scrolls[direction] = 0

@@ -1,0 +1,106 @@
+"""The streaming redactor: batches in, the records of both streams out.
+
+Invariants: scopes that are not granted make nothing. The release stream is made from the same steps as the own
+stream, later in the chain or equally far. Nothing here reads a clock; all times come with the batches.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from desktop_logger.records.classes import Reason
+from desktop_logger.records.events import Batch
+from desktop_logger.records.layout import GAP, Redacted
+from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, Profile
+
+from .coarsening import bucketed, unobserved
+from .gridding import Gridder
+from .runs import Runs
+
+_TICKS = BURSTS.grid_ms // EVENTS.grid_ms
+
+
+class Terms(Protocol):
+    """What a redactor needs to know of a ``Grant``."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The granted scopes."""
+
+    @property
+    def named_commands(self) -> bool:
+        """Whether COMMAND may carry its name."""
+
+    @property
+    def own(self) -> Profile:
+        """The stored profile."""
+
+    @property
+    def release(self) -> Profile | None:
+        """The profile of what may leave; ``None``: nothing may."""
+
+
+class Redactor:
+    """Makes the records of one segment after another: ``begin``, then ``feed`` and ``take``, then ``flush``."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._own = terms.own
+        self._release = terms.release
+        self._gridder = Gridder(terms.scopes, named_commands=terms.named_commands)
+        deepest = max(self._own.rank, self._release.rank if self._release else 0)
+        self._runs = Runs() if deepest >= BURSTS.rank else None
+        self._coarse = deepest >= COARSE.rank
+        self._ready_own = bytearray()
+        self._ready_release = bytearray()
+
+    def begin(self, ms: int) -> None:
+        """Start a segment at ``ms`` (monotonic), rounded down to the grid of ``events``; times count from there."""
+        self._gridder.begin(ms - ms % EVENTS.grid_ms)
+
+    def feed(self, batch: Batch) -> None:
+        """Take a batch."""
+        self._gridder.feed(batch.events)
+        self._pass_on()
+
+    def gap(self, reason: Reason, seconds: int, ms: int) -> None:
+        """Nothing was observed for ``seconds`` (whole) from ``ms`` on; it ends every open run."""
+        self._gridder.feed([(ms, GAP, reason, seconds, 0, 0)])
+        self._pass_on()
+
+    def advance(self, ms: int) -> None:
+        """Nothing older than ``ms`` will follow: what a pause has ended becomes ready."""
+        tick = self._gridder.tick_of(ms)
+        self._gridder.advance(tick)
+        self._pass_on()
+        if self._runs:
+            self._runs.advance(tick // _TICKS)
+            self._pass_on()
+
+    def flush(self, ms: int) -> None:
+        """The segment ends at ``ms``: everything held becomes ready. ``begin`` comes next."""
+        tick = self._gridder.tick_of(ms)
+        self._gridder.advance(tick + 1)
+        self._pass_on()
+        if self._runs:
+            self._runs.flush(tick // _TICKS)
+            self._pass_on()
+        self._gridder.begin(ms - ms % EVENTS.grid_ms)
+
+    def take(self) -> tuple[Redacted, Redacted]:
+        """The records that are ready, ``(own, release)``; the second is empty where nothing may leave."""
+        ready = Redacted(bytes(self._ready_own)), Redacted(bytes(self._ready_release))
+        self._ready_own.clear()
+        self._ready_release.clear()
+        return ready
+
+    def _pass_on(self) -> None:
+        """From step to step: each profile's records, then each stream's."""
+        made = [self._gridder.take(), b"", b""]
+        if self._runs:
+            self._runs.feed(made[0])
+            made[1] = self._runs.take()
+        if self._coarse:
+            made[2] = bucketed(made[1])
+        self._ready_own += made[self._own.rank]
+        if self._release:
+            self._ready_release += unobserved(made[self._release.rank], self._release)

@@ -1,0 +1,144 @@
+"""Step 2: records of ``events`` → records of ``bursts``: runs, on a grid of 1 s and 64 px.
+
+Rules (all times in whole seconds of the grid, so nothing finer than the grid decides anything):
+
+- A run ends at a pause of 2 s or at a record of another class in its scope; the scopes do not split each
+  other's runs. A gap and the segment's end close every run.
+- TYPING gathers TEXT and EDIT. Every other class is a KEY record of its own.
+- A TYPING run shorter than 4 is held and joins the next one: the counts add, start, duration and gap are the
+  next run's. At the segment's end it stands alone, with that time.
+- STROKE is a net displacement; what fills no cell is carried to the next stroke of the segment.
+- ``gap`` counts from the end of the record before in the same scope, or from the segment's start.
+- Runs come out in the order in which they end, so that cutting the input differently changes nothing.
+"""
+
+from __future__ import annotations
+
+from desktop_logger.records.classes import KeyClass
+from desktop_logger.records.layout import GAP, KEY, MOVE, RECORD, STROKE, TYPING, U16, unsigned
+from desktop_logger.records.profiles import BURSTS, EVENTS, MOVE_CELL_PX, RUN_PAUSE_S, SHORT_RUN, STROKE_CELL_PX
+
+from .gridding import cells
+
+_TICKS = BURSTS.grid_ms // EVENTS.grid_ms
+_CELL = STROKE_CELL_PX // MOVE_CELL_PX
+_TEXT, _EDIT = int(KeyClass.TEXT), int(KeyClass.EDIT)
+
+
+class Runs:
+    """Holds at most one open run a scope and the counts of one held run."""
+
+    __slots__ = (
+        "_held_edit", "_held_text", "_k_end", "_k_last", "_k_open", "_k_start", "_n_edit", "_n_text", "_now", "_out",
+        "_p_code", "_p_end", "_p_kind", "_p_last", "_p_start", "_px", "_py", "_rest_x", "_rest_y",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._out = bytearray()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._now = 0
+        self._k_open = False
+        self._k_start = self._k_end = self._k_last = 0
+        self._n_text = self._n_edit = self._held_text = self._held_edit = 0
+        self._p_kind = self._p_code = self._p_start = self._p_end = self._p_last = 0
+        self._px = self._py = self._rest_x = self._rest_y = 0
+
+    def feed(self, records: bytes) -> None:
+        """Take whole records of ``events``, in order."""
+        pack = RECORD.pack
+        for t, kind, code, a, b, _, d in RECORD.iter_unpack(records):
+            second = t // _TICKS
+            if second > self._now:
+                self.advance(second)
+            if kind == MOVE or kind not in (KEY, GAP):
+                if kind != self._p_kind or code != self._p_code:
+                    self._close_pointer()
+                    self._p_kind, self._p_code, self._p_start = kind, code, second
+                self._p_end = second
+                if kind == MOVE:
+                    self._px += a - 0x10000 if a & 0x8000 else a
+                    self._py += b - 0x10000 if b & 0x8000 else b
+                else:
+                    if self._px + a > U16:
+                        self._close_pointer()
+                        self._p_kind, self._p_code, self._p_start = kind, code, second
+                    self._px += a
+            elif kind == KEY:
+                if code in (_TEXT, _EDIT):
+                    if not self._k_open:
+                        self._k_open, self._k_start = True, second
+                    self._k_end = second
+                    if code == _TEXT:
+                        self._n_text += 1
+                    else:
+                        self._n_edit += 1
+                    if self._n_text + self._held_text == U16 or self._n_edit + self._held_edit == U16:
+                        self._close_keyboard()
+                else:
+                    self._close_keyboard()
+                    self._out += pack(second, KEY, code, a, 0, 0, second - self._k_last)
+                    self._k_last = second
+            else:
+                self._close_keyboard()
+                self._close_pointer()
+                self._out += pack(second, GAP, code, 0, 0, 0, d)
+
+    def advance(self, second: int) -> None:
+        """Nothing before ``second`` will follow: close the runs that a pause has ended, the earlier one first."""
+        self._now = max(self._now, second)
+        limit = second - RUN_PAUSE_S
+        keyboard = self._k_open and self._k_end <= limit
+        pointer = self._p_kind and self._p_end <= limit
+        if pointer and keyboard and self._p_end < self._k_end:
+            self._close_pointer()
+        if keyboard:
+            self._close_keyboard()
+        if pointer:
+            self._close_pointer()
+
+    def flush(self, second: int) -> None:
+        """The segment ends at ``second``: close every run, let the held one stand alone, start from nothing."""
+        self.advance(second)
+        self._close_keyboard()
+        self._close_pointer()
+        if self._held_text or self._held_edit:
+            end = self._now
+            self._out += RECORD.pack(end, TYPING, 0, self._held_text, self._held_edit, 0, end - self._k_last)
+        self._begin()
+
+    def take(self) -> bytes:
+        """The records that are ready."""
+        ready = bytes(self._out)
+        self._out.clear()
+        return ready
+
+    def _close_keyboard(self) -> None:
+        if not self._k_open:
+            return
+        self._k_open = False
+        text, edit = self._n_text + self._held_text, self._n_edit + self._held_edit
+        self._n_text = self._n_edit = self._held_text = self._held_edit = 0
+        if text + edit < SHORT_RUN:
+            self._held_text, self._held_edit = text, edit
+            return
+        start, end = self._k_start, self._k_end
+        self._out += RECORD.pack(start, TYPING, 0, text, edit, min(end - start, U16), start - self._k_last)
+        self._k_last = end
+
+    def _close_pointer(self) -> None:
+        kind = self._p_kind
+        if not kind:
+            return
+        start, end = self._p_start, self._p_end
+        duration, since = min(end - start, U16), start - self._p_last
+        if kind == MOVE:
+            x, y = self._px + self._rest_x, self._py + self._rest_y
+            dx, dy = cells(x, _CELL), cells(y, _CELL)
+            self._rest_x, self._rest_y = x - dx * _CELL, y - dy * _CELL
+            self._out += RECORD.pack(start, STROKE, 0, unsigned(dx), unsigned(dy), duration, since)
+        else:
+            self._out += RECORD.pack(start, kind, self._p_code, self._px, 0, duration, since)
+        self._p_kind = self._p_code = self._px = self._py = 0
+        self._p_last = end
