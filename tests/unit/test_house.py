@@ -172,13 +172,19 @@ def commands() -> Iterator[tuple[list[str], str, list[str]]]:
     import typer.main
     from typer.core import TyperGroup
 
-    from desktop_logger.cli.app import app
+    from desktop_logger.cli.app import build
 
-    pending: list[tuple[list[str], Any]] = [([], typer.main.get_command(app))]
+    pending: list[tuple[list[str], Any]] = [([], typer.main.get_command(build()))]
     while pending:
         words, command = pending.pop()
         options = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
-        text = " ".join([command.help or "", *(getattr(parameter, "help", None) or "" for parameter in command.params)])
+        text = " ".join(
+            [
+                command.help or "",
+                command.epilog or "",
+                *(getattr(parameter, "help", None) or "" for parameter in command.params),
+            ]
+        )
         yield words, text, options
         if isinstance(command, TyperGroup):
             pending += [([*words, name], below) for name, below in command.commands.items()]
