@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pexpect
-from testbed import environment, wait_until
+
+from tests.testbed import environment, wait_until
 
 PASSPHRASE = "correct horse battery staple"
 LOGGER = [sys.executable, "-m", "desktop_logger"]
