@@ -1,0 +1,151 @@
+"""Counting what was recorded: presses by class, commands, pointer actions, gaps, and their course in time.
+
+Counts come from whole arrays, never record by record. Under ``coarse`` every quantity is a log2 bucket; what is
+counted then is the least number in the bucket, and ``at_least`` says so. A gap stands in the part of each
+granted scope and is counted once; its seconds are a bucket in a released stream only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from desktop_logger.errors import IntegrityError
+from desktop_logger.records.classes import Command, KeyClass, Reason
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL, STROKE, TYPING
+from desktop_logger.records.profiles import Profile
+
+Records = np.ndarray[Any, Any]
+
+
+class Span(NamedTuple):
+    """One segment's stay on the time axis, Unix seconds."""
+
+    segment: str
+    start: float
+    end: float
+
+
+class Lapse(NamedTuple):
+    """One gap on the time axis: Unix seconds, reason, length in seconds."""
+
+    start: float
+    reason: str
+    seconds: int
+
+
+class Summary:
+    """Totals of any number of segments, and the minutes in which they fell."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.keys: Counter[str] = Counter()
+        self.commands: Counter[str] = Counter()
+        self.pointer = Counter({"clicks": 0, "scrolls": 0, "moves": 0})
+        self.spans: list[Span] = []
+        self.lapses: list[Lapse] = []
+        self.profiles: set[str] = set()
+        self.minutes: dict[str, Counter[int]] = {"keyboard": Counter(), "pointer": Counter()}
+        """Scope → minute since 1970 → presses or pointer actions."""
+
+    @property
+    def at_least(self) -> bool:
+        """Whether some count is only a lower bound."""
+        return "coarse" in self.profiles
+
+    def add(self, span: Span, profile: Profile, parts: Mapping[str, list[Records]], *, released: bool = False) -> None:
+        """Count one segment's stream. ``parts`` as for ``rows.segment_rows``; ``released``: from the release stream."""
+        self.spans.append(span)
+        self.profiles.add(profile.name)
+        gaps: Counter[tuple[int, int, int]] = Counter()
+        for scope, some in parts.items():
+            if not some:
+                continue
+            records = np.concatenate(some)
+            is_gap = records["kind"] == GAP
+            here = Counter((int(t), int(code), int(d)) for t, code, d in records[is_gap][["t", "code", "d"]].tolist())
+            gaps |= here  # the same gap in two scopes is one gap
+            self._count(scope, records[~is_gap], profile, span.start)
+        self.records += gaps.total()
+        for (t, code, d), times in sorted(gaps.items()):
+            length = _least_one(d, profile) if released else d
+            lapse = Lapse(span.start + _seconds(t, profile), _name(Reason, code), length)
+            self.lapses += [lapse] * times
+
+    def _count(self, scope: str, records: Records, profile: Profile, start: float) -> None:
+        kind = records["kind"]
+        if records.size and not 1 <= int(kind.min()) <= int(kind.max()) <= STROKE:
+            raise IntegrityError("a record is outside the vocabulary of this version")
+        self.records += int(records.size)
+        weight = np.ones(records.size, np.int64)
+        a, b = _least(records["a"], profile), _least(records["b"], profile)
+
+        keys = records[kind == KEY]
+        for code, times in zip(*np.unique(keys["code"], return_counts=True), strict=True):
+            self.keys[_name(KeyClass, int(code), lower=False)] += int(times)
+        named = keys["a"][keys["a"] > 0]
+        for code, times in zip(*np.unique(named, return_counts=True), strict=True):
+            self.commands[_name(Command, int(code))] += int(times)
+
+        typing = kind == TYPING
+        self.keys["TEXT"] += int(a[typing].sum())
+        self.keys["EDIT"] += int(b[typing].sum())
+        weight[typing] = a[typing] + b[typing]
+        for name, which in (("clicks", kind == CLICK), ("scrolls", kind == SCROLL)):
+            weight[which] = np.maximum(a[which], 1)
+            self.pointer[name] += int(weight[which].sum())
+        self.pointer["moves"] += int(((kind == MOVE) | (kind == STROKE)).sum())
+
+        seconds = start + records["t"].astype(np.float64) * (profile.grid_ms / 1000)
+        minutes, where = np.unique((seconds // 60).astype(np.int64), return_inverse=True)
+        for minute, total in zip(minutes, np.bincount(where, weights=weight), strict=True):
+            self.minutes[scope][int(minute)] += int(total)
+
+    def gaps(self) -> dict[str, int]:
+        """Reason → seconds that were not observed."""
+        total: Counter[str] = Counter()
+        for lapse in self.lapses:
+            total[lapse.reason] += lapse.seconds
+        return dict(sorted(total.items()))
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``inspect --json``: tested, and stable for scripts."""
+        return {
+            "records": self.records,
+            "keys": {name: times for name, times in sorted(self.keys.items()) if times},
+            "commands": dict(sorted(self.commands.items())),
+            "pointer": {name: int(times) for name, times in self.pointer.items()},
+            "context": {},
+            "gaps": [{"reason": reason, "seconds": seconds} for reason, seconds in self.gaps().items()],
+            "segments": len(self.spans),
+            "at_least": self.at_least,
+        }
+
+
+def _seconds(t: int, profile: Profile) -> float:
+    return t * profile.grid_ms / 1000
+
+
+def _least(values: Records, profile: Profile) -> Records:
+    """Counts, or the least number in each log2 bucket: 0 → 0, n → 2^(n-1)."""
+    wide = values.astype(np.int64)
+    if profile.name != "coarse":
+        return wide
+    return np.where(wide > 0, np.left_shift(1, np.clip(wide - 1, 0, 40)), 0)
+
+
+def _least_one(value: int, profile: Profile) -> int:
+    if profile.name != "coarse":
+        return value
+    return 1 << min(value - 1, 40) if value else 0
+
+
+def _name(words: Any, code: int, *, lower: bool = True) -> str:
+    try:
+        name = str(words(code).name)
+    except ValueError:
+        raise IntegrityError("a record is outside the vocabulary of this version") from None
+    return name.lower() if lower else name
