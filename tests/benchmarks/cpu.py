@@ -1,0 +1,147 @@
+"""CPU time per input event, loss in a flood, CPU time while nothing happens, and memory; beside the usual script."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+
+from tests.inject import Injector
+
+from .processes import Desk, Ours, Usual, cpu_s, pss_kib
+from .tables import ratio, table
+
+RATES = (125, 1000, 8000)
+SECONDS = 12
+FLOOD_PER_S = 50_000
+FLOOD_S = 4
+REST_S = 30
+SETTLE_S = 2.5
+"""Longer than records take to cross to the writer."""
+
+
+def _move(display: str, rate: float, seconds: float) -> int:
+    """Pointer motions of one pixel to the right at ``rate`` a second; the display's edge does not stop raw motion."""
+    with Injector(display) as injector:
+        count = int(rate * seconds)
+        # One wake-up an event as from a real mouse, as far as a process can; lumps of 1 ms above that.
+        injector.stream([injector.move(1, 0)] * count, rate)
+    return count
+
+
+def _cost(pids: Callable[[], list[int]], act: Callable[[], int]) -> tuple[float, int]:
+    """CPU seconds that these processes spend on what ``act`` does and just after it, and what it returns."""
+    before_pids = pids()
+    before = cpu_s(before_pids)
+    count = act()
+    time.sleep(SETTLE_S)
+    return cpu_s(before_pids) - before, count
+
+
+def _rest(pids: Callable[[], list[int]]) -> float:
+    """Percent of a core while nothing happens."""
+    running = pids()
+    before, start = cpu_s(running), time.monotonic()
+    time.sleep(REST_S)
+    return 100 * (cpu_s(running) - before) / (time.monotonic() - start)
+
+
+def run() -> None:
+    """All four tables, from one display and one run of each program."""
+    with tempfile.TemporaryDirectory(prefix="desktop-logger-") as folder:
+        desk = Desk()
+        try:
+            _tables(folder, desk.display)
+        finally:
+            desk.close()
+
+
+def _tables(folder: str, display: str) -> None:
+    ours, usual = Ours(folder, display), Usual(folder, display)
+    cost: dict[str, dict[int, float]] = {"ours": {}, "usual": {}}
+    rest: dict[str, float] = {}
+    memory: dict[str, int] = {}
+    for name, program in (("ours", ours), ("usual", usual)):
+        program.start()
+        try:
+            time.sleep(SETTLE_S)
+            rest[name] = _rest(program.pids)
+            for rate in RATES:
+                seconds, count = _cost(program.pids, lambda rate=rate: _move(display, rate, SECONDS))  # type: ignore[misc]
+                cost[name][rate] = 1e6 * seconds / count
+            if isinstance(program, Ours):
+                memory = {one: pss_kib(pid) for one, pid in program.named_pids().items()}
+            else:
+                memory["the usual script"] = pss_kib(program.pids()[0])
+        finally:
+            program.stop()
+    table(
+        "CPU time per pointer event, all processes",
+        ["events a second", "ours, µs", "usual script, µs", "ours is", "ours, % of a core"],
+        [
+            [
+                f"{rate:,}", f"{cost['ours'][rate]:.1f}", f"{cost['usual'][rate]:.1f}",
+                ratio(cost["ours"][rate], cost["usual"][rate]), f"{cost['ours'][rate] * rate / 1e4:.2f}",
+            ]
+            for rate in RATES
+        ],
+        "Ours redacts, compresses, seals and syncs to disk; the usual script writes plain lines. What the processes "
+        "cost while nothing happens is included.",
+    )  # fmt: skip
+    table(
+        "CPU while nothing happens, % of a core",
+        ["program", "%"],
+        [["ours, four processes", f"{rest['ours']:.3f}"], ["usual script", f"{rest['usual']:.3f}"]],
+    )
+    script = memory.pop("the usual script")
+    rows = [[f"ours: {name}", f"{kib / 1024:.1f}"] for name, kib in memory.items()]
+    table(
+        "Memory (PSS), MB, after the load above",
+        ["process", "MB"],
+        [*rows, ["ours, all", f"{sum(memory.values()) / 1024:.1f}"], ["usual script", f"{script / 1024:.1f}"]],
+    )
+    _flood(folder, display)
+
+
+def _flood(folder: str, display: str) -> None:
+    """Motion of a known sum, faster than any device, counted again from what was stored."""
+    rows = []
+    sub = os.path.join(folder, "flood")
+    os.mkdir(sub)
+    ours = Ours(sub, display)
+    ours.start()
+    time.sleep(SETTLE_S)
+    seconds, sent = _cost(ours.pids, lambda: _move(display, FLOOD_PER_S, FLOOD_S))
+    ours.stop()
+    seen = _pixels(ours)
+    rows.append(["ours", f"{sent:,}", f"{seen:,}", _percent(sent, seen), f"{1e6 * seconds / sent:.1f}"])
+    usual = Usual(sub, display)
+    usual.start()
+    seconds, sent = _cost(usual.pids, lambda: _move(display, FLOOD_PER_S, FLOOD_S))
+    usual.stop()
+    with open(usual.file, encoding="utf-8") as file:
+        seen = sum('"move"' in line for line in file)
+    rows.append(["usual script", f"{sent:,}", f"{seen:,}", _percent(sent, seen), f"{1e6 * seconds / sent:.1f}"])
+    table(
+        f"A flood of {FLOOD_PER_S:,} motions a second",
+        ["program", "sent", "seen", "lost", "µs an event"],
+        rows,
+        "Ours stores displacement in cells of 4 px: the sum of the cells tells the pixels seen, to within 4.",
+    )
+
+
+def _pixels(ours: Ours) -> int:
+    """Pixels to the right that the own stream adds up to."""
+    import json
+
+    from desktop_logger.records.profiles import MOVE_CELL_PX
+    from tests.people import PASSPHRASE
+
+    lines = ours.person.ok("inspect", "--events", "--json", passphrase=PASSPHRASE).splitlines()
+    rows = [json.loads(line) for line in lines]
+    return MOVE_CELL_PX * sum(int(row["dx"]) for row in rows if row["record"] == "move")
+
+
+def _percent(sent: int, seen: int) -> str:
+    return "none" if 0 <= sent - seen < 4 else f"{100 * (sent - seen) / sent:.2f} %"

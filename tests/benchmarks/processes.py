@@ -1,0 +1,112 @@
+"""What the benchmarks run and read: our program after a real ceremony, the usual script, and their cost from /proc."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+
+from tests.people import Person
+from tests.testbed import Server, environment, wait_until
+
+USUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "usual.py")
+
+# Any window of an ordinary desktop selects pointer motion, which makes the server deliver events one by one. On a
+# bare server they would come in lumps of 31, which flatters whoever reads them one by one.
+_WINDOW = """
+import sys
+from Xlib import X, display
+screen = display.Display(sys.argv[1])
+window = screen.screen().root.create_window(
+    0, 0, 1280, 800, 0, X.CopyFromParent, event_mask=X.PointerMotionMask | X.ButtonPressMask | X.KeyPressMask
+)
+window.map()
+screen.flush()
+print("mapped", flush=True)
+while True:
+    screen.next_event()
+"""
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """CPU time of all threads of these processes, seconds, from the scheduler's own nanoseconds (proc(5))."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[0])
+    return total / 1e9
+
+
+def pss_kib(pid: int) -> int:
+    """Proportional set size in KiB: memory that is shared counts in part."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+
+
+class Desk:
+    """An X server with an ordinary window on it."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.display = self.server.display
+        self._window = subprocess.Popen(
+            [sys.executable, "-c", _WINDOW, self.display], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._window.stdout is not None
+        self._window.stdout.readline()
+
+    def close(self) -> None:
+        self._window.kill()
+        self._window.wait()
+        assert self._window.stdout is not None
+        self._window.stdout.close()
+        self.server.stop()
+
+
+class Ours:
+    """Our program, recording: a person has signed, with this profile."""
+
+    def __init__(self, folder: str, display: str, profile: str = "events") -> None:
+        self.person = Person(os.path.join(folder, "home"), display)
+        self.person.sign(profile=profile)
+
+    def start(self) -> None:
+        self.person.start()
+
+    def named_pids(self) -> dict[str, int]:
+        """Process id by the process's name, of those that run."""
+        return {name: pid for name, pid in self.person.status()["pids"].items() if pid}
+
+    def pids(self) -> list[int]:
+        return list(self.named_pids().values())
+
+    def stop(self) -> None:
+        self.person.stop()
+
+
+class Usual:
+    """The usual script, writing to a file below ``folder``."""
+
+    def __init__(self, folder: str, display: str) -> None:
+        self.file = os.path.join(folder, "usual.jsonl")
+        self._display = display
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, USUAL, self.file], env=environment(self._display), stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: os.path.exists(self.file), 10, "the usual script")
+        time.sleep(1.0)  # its two listeners connect
+
+    def pids(self) -> list[int]:
+        assert self._process is not None
+        return [self._process.pid]
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(10)
