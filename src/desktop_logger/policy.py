@@ -236,14 +236,14 @@ def open_signed(data: bytes, name: str = "signed policy") -> tuple[Policy, bytes
     Raises ``UsageError`` when it is malformed, ``IntegrityError`` when the signature is not the controller's.
     """
     try:
-        envelope = json.loads(data, object_pairs_hook=_no_twins)
+        envelope = sealing.parse_canonical(data)
         (signature,) = envelope["signatures"]
         whole = set(envelope) == {"payloadType", "payload", "signatures"} and set(signature) == {"keyid", "sig"}
         ours = whole and envelope["payloadType"] == PAYLOAD_TYPE
         payload = base64.b64decode(envelope["payload"] if ours else "?", validate=True)
         made = base64.b64decode(signature["sig"], validate=True)
         keyid = str(signature["keyid"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (IntegrityError, ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(
             f"{name}: not a signed policy of this version",
             "It is made by: desktop-logger admin policy sign",
@@ -322,13 +322,6 @@ def _pae(payload: bytes) -> bytes:
     """DSSE v1 pre-authentication encoding (secure-systems-lab/dsse, protocol.md)."""
     kind = PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
 
 
 def _not_json(value: object) -> None:

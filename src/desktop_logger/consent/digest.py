@@ -1,0 +1,139 @@
+"""The consent digest: what a consent means, apart from its wording and from source code.
+
+A *meaning* is a plain mapping: notice, field registry, class table, profile parameters, and the policy's scopes,
+profiles, recipients, purposes, retention and onward transfer. The receipt carries it, so that a later policy or
+version of the program can be compared with what was signed: ``wider`` names every way in which it asks for more.
+
+Invariant: what cannot be compared counts as wider.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from desktop_logger import sealing
+from desktop_logger.policy import Policy
+from desktop_logger.records import classes, profiles, registry
+
+from .notices import Notice
+
+Meaning = dict[str, Any]
+
+
+def meaning_of(policy: Policy, notice: Notice) -> Meaning:
+    """What signing this policy under this notice means, in this version of the program."""
+    release = policy.release
+    return {
+        "notice": {"id": notice.id, "version": notice.version},
+        "registry": _digest(registry.meaning()),
+        "classes": _digest(_class_table()),
+        "profiles": _digest(_profile_parameters()),
+        "scopes": sorted(policy.scopes),
+        "applications": policy.applications,
+        "schedule": "always",
+        "named_commands": policy.named_commands,
+        "ceiling": policy.profile.ceiling,
+        "release": {
+            "profile": release.profile,
+            "mode": release.mode,
+            "cooling_off_hours": release.cooling_off_hours,
+        }
+        if release
+        else None,
+        "controller": policy.controller.public if policy.controller else None,
+        "recipients": {fingerprint_of(one.public): sorted(one.scopes) for one in policy.recipients},
+        "purposes": {one.id: _digest([one.text.en, one.text.de]) for one in policy.purposes},
+        "retention_days": policy.retention_days,
+        "onward_transfer": sorted(policy.onward_transfer),
+        "forbidden_uses": sorted(policy.forbidden_uses),
+    }
+
+
+def consent_digest(meaning: Meaning) -> str:
+    """SHA-256 (hex) of the canonical meaning."""
+    return _digest(meaning)
+
+
+def wider(signed: Meaning, now: Meaning) -> list[str]:
+    """What ``now`` asks for beyond what was signed, in words; empty when it is equal or narrower."""
+    found: list[str] = []
+
+    def ask(condition: bool, words: str) -> None:
+        if condition:
+            found.append(words)
+
+    if signed.keys() != now.keys():
+        return ["the consent has other parts than this version knows"]
+    ask(signed["notice"]["id"] != now["notice"]["id"], "another notice")
+    ask(signed["registry"] != now["registry"], "other fields are recorded")
+    ask(signed["classes"] != now["classes"], "keys are classified differently")
+    ask(signed["profiles"] != now["profiles"], "the profiles are made differently")
+    ask(not set(now["scopes"]) <= set(signed["scopes"]), "more is offered for recording")
+    ask(signed["applications"] != now["applications"], "other applications are covered")
+    ask(signed["schedule"] != now["schedule"], "other hours are covered")
+    ask(now["named_commands"] and not signed["named_commands"], "commands are recorded by name")
+    ask(_rank(now["ceiling"]) < _rank(signed["ceiling"]), "finer records are allowed")
+    ask(signed["controller"] != now["controller"], "another organisation is in charge")
+    for reader, scopes in now["recipients"].items():
+        ask(not set(scopes) <= set(signed["recipients"].get(reader, ())), f"reader {reader[:9]}… gets more")
+    for purpose, text in now["purposes"].items():
+        ask(signed["purposes"].get(purpose) != text, f"purpose {purpose} is new or changed")
+    ask(now["retention_days"] > signed["retention_days"], "data is kept longer")
+    ask(not set(now["onward_transfer"]) <= set(signed["onward_transfer"]), "data is passed on further")
+    ask(not set(signed["forbidden_uses"]) <= set(now["forbidden_uses"]), "fewer uses are forbidden")
+    found += _wider_release(signed["release"], now["release"])
+    return found
+
+
+def rewording(signed: Meaning, now: Meaning) -> bool:
+    """Whether only the notice's version differs: asked at the next renewal, not before."""
+    return bool(signed["notice"] != now["notice"]) and not wider(signed, now)
+
+
+def fingerprint_of(public: str) -> str:
+    """Fingerprint of a base64 public key of the policy."""
+    from base64 import b64decode
+
+    return sealing.fingerprint(b64decode(public))
+
+
+def _wider_release(signed: dict[str, Any] | None, now: dict[str, Any] | None) -> list[str]:
+    if now is None:
+        return []
+    if signed is None:
+        return ["data leaves this computer"]
+    found = []
+    if _rank(now["profile"]) < _rank(signed["profile"]):
+        found.append("finer records leave this computer")
+    if signed["mode"] == "approved" and now["mode"] != "approved":
+        found.append("data leaves without your approval")
+    if now["mode"] == "cooling-off" and now["cooling_off_hours"] < signed["cooling_off_hours"]:
+        found.append("data leaves sooner")
+    return found
+
+
+def _rank(profile: str) -> int:
+    return profiles.PROFILES[profile].rank
+
+
+def _class_table() -> list[Any]:
+    """Classes, commands and the class of every keysym that has one of its own, with and without Ctrl."""
+    keysyms = [*range(0x20, 0x100), *range(0xFE00, 0x10000), 0x1008FF00, 0x10020AC]
+    return [
+        [[one.name, one.value] for one in (*classes.KeyClass, *classes.Command, *classes.Button, *classes.Direction)],
+        [[code, *(int(part) for part in classes.classify(code, 0))] for code in keysyms],
+        [[code, *(int(part) for part in classes.classify(code, classes.CTRL))] for code in keysyms],
+    ]
+
+
+def _profile_parameters() -> list[Any]:
+    """Everything that decides how finely a profile records."""
+    return [
+        [[one.name, one.rank, one.grid_ms] for one in profiles.PROFILES.values()],
+        [profiles.RUN_PAUSE_S, profiles.SHORT_RUN, profiles.MOVE_CELL_PX, profiles.STROKE_CELL_PX],
+        sorted([name, cap] for name, cap in profiles.CAPS.items()),
+    ]
+
+
+def _digest(value: Any) -> str:
+    return sealing.hexdigest(sealing.canonical(value))
