@@ -69,7 +69,7 @@ def test_an_empty_part_is_all_zero_and_full_ones_are_well_filled() -> None:
     packer = writing.Packer(384)
     assert packer.pack(b"") == (bytes(384), 0)
     data = os.urandom(16 * 400)
-    part, count = packer.pack(data)
+    _, count = packer.pack(data)
     assert count >= 20  # what cannot be compressed still goes in
     regular = typed(5000)
     counts = []
