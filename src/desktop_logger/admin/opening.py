@@ -1,0 +1,200 @@
+"""One bundle, from a file to rows: every check that stands between a bundle and a dataset, in order.
+
+``accept``  1. the format: bounds, digests, canonical form (``bundle.parse``)
+            2. addressed to this admin, and opens
+            3. the receipt: complete, signed by the person's identity, and the one the manifest names
+            4. the policy: signed by this controller, and the one the receipt names or a later one
+            5. the person: registered here in person; not a demonstration
+            6. the device that the receipt names signed the bundle
+            7. not erased, not past its day
+            8. the purpose: granted in the receipt
+``read``    9. the stream: the one the manifest names, whole, of a profile no finer than what was signed
+           10. keys: for scopes granted to this admin only, each fitting the stream's commitment
+           11. every part of every frame opens, every record is in the vocabulary
+
+A bundle that fails says why and stops no other. Nothing here knows the subject's machine or the store.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from desktop_logger import bundle as format_
+from desktop_logger import disk, keystore, policy
+from desktop_logger.bundle import Bundle, Manifest
+from desktop_logger.consent import receipt as receipts
+from desktop_logger.consent.receipt import Receipt
+from desktop_logger.errors import IntegrityError, Refused
+from desktop_logger.inspection.rows import Row, segment_rows
+from desktop_logger.policy import Policy
+from desktop_logger.records.profiles import PROFILES
+from desktop_logger.sealing import fingerprint, hexdigest
+from desktop_logger.segments import format as segment_format
+from desktop_logger.segments import reading
+
+from .folder import Keys
+from .ledger import Known
+
+DEMO_NOTICE = "demo"
+
+
+class Accepted(NamedTuple):
+    """A bundle that may be read for one purpose; small, so that many fit in memory."""
+
+    path: str
+    id: str
+    digest: str
+    prev: str
+    manifest: Manifest
+    device: str
+    """The device key in hex."""
+    subject: str
+    """The fingerprint of the person's identity."""
+    receipt: str
+    scopes: tuple[str, ...]
+    """Scopes granted to this admin."""
+    finest: int
+    """Rank of the finest profile that may leave, by both receipt and policy."""
+    purpose_text: str
+    policy: Policy
+
+
+def load(path: str) -> Bundle:
+    """Check 1. Raises ``IntegrityError``."""
+    try:
+        data = disk.read(path, format_.FILE_LIMIT)
+    except OSError as error:
+        raise IntegrityError(f"cannot be read: {error.strerror}") from None
+    return format_.parse(data)
+
+
+def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, demo: bool = False) -> Accepted:
+    """Checks 1 to 8. ``demo`` accepts receipts of the demonstration only, and nothing else does."""
+    # 1. format
+    bundle = load(path)
+    if bundle.digest in known.gone:
+        raise Refused("erased at the person's request")
+    # 2. addressed to us
+    me = fingerprint(keys.reader.public)
+    contents = format_.open_contents(bundle, me, keys.reader)
+    manifest = format_.manifest_of(contents["manifest"])
+    if manifest.bundle != bundle.id:
+        raise IntegrityError("the manifest is another bundle's")
+    # 3. the receipt
+    text = _bytes(contents["receipt"], "receipt")
+    receipt = _verified(text)
+    if hexdigest(text) != manifest.receipt:
+        raise IntegrityError("the receipt is not the one that the manifest names")
+    # 4. the policy
+    signed, payload = _opened(_bytes(contents["policy"], "policy"))
+    _check_policy(signed, payload, receipt, keys)
+    # 5. the person
+    subject = receipt.parties.subject
+    if (receipt.processing.notice.id == DEMO_NOTICE) != demo:
+        raise Refused("a receipt of the demonstration" if not demo else "not a receipt of the demonstration")
+    if subject.identity_fingerprint not in known.subjects:
+        raise Refused(
+            f"from somebody who is not registered ({subject.identity_fingerprint})",
+            "Let the person read out their fingerprint, then: desktop-logger admin subjects add",
+        )
+    # 6. the device
+    device = receipts.unbase64(subject.device, 32, "parties.subject.device")
+    format_.check_signature(bundle, device)
+    # 7. not erased, not over
+    if (device.hex(), manifest.segment) in known.erased:
+        raise Refused("erased at the person's request")
+    if today > manifest.delete_after:
+        raise Refused(f"its time was over on {manifest.delete_after}: delete it")
+    # 8. the purpose
+    granted = {one.id: one.text for one in receipt.processing.purposes if one.granted}
+    if purpose not in granted or purpose not in manifest.purposes:
+        raise Refused(f"the person did not agree to the purpose {purpose}")
+    scopes = next((one.scopes for one in receipt.processing.recipients if one.fingerprint == me), ())
+    if not scopes:
+        raise Refused("the receipt grants nothing to this admin's key")
+    terms = [one.profile for one in (receipt.processing.release, signed.release) if one is not None]
+    if len(terms) < 2:
+        raise Refused("the person agreed to no release")
+    return Accepted(
+        path=path,
+        id=bundle.id,
+        digest=bundle.digest,
+        prev=bundle.prev,
+        manifest=manifest,
+        device=device.hex(),
+        subject=subject.identity_fingerprint,
+        receipt=manifest.receipt,
+        scopes=tuple(scopes),
+        finest=max(PROFILES[name].rank for name in terms),
+        purpose_text=granted[purpose],
+        policy=signed,
+    )
+
+
+# Thousands of bundles share a few receipts and policies: each is checked once and kept once.
+
+
+@lru_cache(maxsize=512)
+def _verified(text: bytes) -> Receipt:
+    return receipts.verify(text)
+
+
+@lru_cache(maxsize=64)
+def _opened(text: bytes) -> tuple[Policy, bytes]:
+    return policy.open_signed(text, "the bundle's policy")
+
+
+def _check_policy(signed: Policy, payload: bytes, receipt: Receipt, keys: Keys) -> None:
+    if (
+        signed.controller is None
+        or receipts.unbase64(signed.controller.public, 32, "controller.public") != keys.controller.public
+    ):
+        raise Refused("under the policy of another organisation")
+    if receipt.processing.meaning.controller != signed.controller.public:
+        raise IntegrityError("the receipt is for another organisation than the policy")
+    shown = receipt.processing.policy
+    # the policy in force may be a later one of ours that asks for less: the person did not sign again for it
+    if shown.id != signed.id or (shown.sha256 != hexdigest(payload) and signed.version <= shown.version):
+        raise IntegrityError("the policy is neither the one that the person was shown nor a later one")
+
+
+def read(accepted: Accepted, keys: Keys) -> tuple[list[Row], str]:
+    """Checks 9 to 11: all rows of the bundle's stream, and their profile."""
+    bundle = load(accepted.path)
+    if bundle.digest != accepted.digest:
+        raise IntegrityError("the file changed while it was being exported")
+    # 9. the stream
+    body = segment_format.scan(bundle.stream)
+    header, manifest = body.header, accepted.manifest
+    named = (header.segment, body.header_digest.hex(), header.profile, header.scopes, header.receipt, header.stream)
+    if named != (
+        manifest.segment, manifest.stream, manifest.profile, manifest.scopes, manifest.receipt, "release",
+    ):  # fmt: skip
+        raise IntegrityError("the stream is not the one that the manifest names")
+    if PROFILES[header.profile].rank < accepted.finest:
+        raise Refused(f"recorded as {header.profile}: finer than what was signed")
+    if body.rest or body.final != (manifest.state == "sealed"):
+        raise IntegrityError("the stream is truncated or altered")
+    # 10. the keys
+    scope_keys: dict[str, bytes] = {}
+    me = fingerprint(keys.reader.public)
+    for stanza in map(keystore.stanza_from_wire, bundle.stanzas):
+        if stanza.reader != me:
+            continue
+        if (stanza.stream, stanza.role) != ("release", "admin") or stanza.scope not in accepted.scopes:
+            raise IntegrityError(f"a stanza for {stanza.scope}, which was not granted to this admin")
+        scope_keys[stanza.scope] = reading.open_stanza(body, "admin", stanza.scope, stanza.sealed, keys.reader)
+    if set(scope_keys) != set(accepted.scopes) & set(header.scopes):
+        raise IntegrityError("stanzas of granted scopes are missing")
+    # 11. the parts
+    parts: dict[str, list[Any]] = {}
+    for scope, _, part in reading.parts(body, scope_keys):
+        parts.setdefault(scope, []).append(reading.unpack(part))
+    return segment_rows(parts, PROFILES[header.profile]), header.profile
+
+
+def _bytes(text: Any, what: str) -> bytes:
+    if not isinstance(text, str):
+        raise IntegrityError(f"the bundle's {what} is malformed")
+    return text.encode()

@@ -1,0 +1,122 @@
+"""The organisation's commands: keys, policy, registered people, export. They never see a subject's machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="For the organisation: keys, policy, registered people, export.")
+policy = typer.Typer(no_args_is_help=True, help="Sign a policy.")
+subjects = typer.Typer(no_args_is_help=True, help="Register people by their key's fingerprint.")
+app.add_typer(policy, name="policy")
+app.add_typer(subjects, name="subjects")
+
+_Dir = Annotated[str, typer.Option("--dir", help="The admin folder that `admin init` made.", metavar="DIR")]
+_PassphraseFd = Annotated[
+    int | None, typer.Option("--passphrase-fd", help="Read the passphrase from this descriptor.", metavar="N")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("init", epilog="Example: desktop-logger admin init steward")
+def init(
+    folder: Annotated[str, typer.Argument(help="A new folder for keys, ledger and policy.", metavar="DIR")],
+    organisation: Annotated[
+        str, typer.Option("--organisation", help="Its name, as people will read it.")
+    ] = "Example organisation",
+) -> None:
+    """Make the organisation's keys, locked with a passphrase, and a policy to fill in."""
+    from desktop_logger.admin.folder import create
+    from desktop_logger.clock import Clock
+    from desktop_logger.sealing import fingerprint
+
+    from . import passphrase
+
+    passphrase.need_terminal("Making keys")
+    made = create(folder, passphrase.ask_twice(), Clock(), organisation=organisation)
+    print(f"made {made.root}")
+    print(f"  controller  {fingerprint(made.controller)}   signs policies; people compare it when they join")
+    print(f"  reader      {fingerprint(made.reader)}   opens what people release; it is shown when they sign")
+    print("Keep a copy of the folder offline. Without it and the passphrase, nothing released to it can be opened.")
+    print(f"Next: edit {made.policy_file}, then: desktop-logger admin policy sign {made.policy_file} --dir {folder}")
+
+
+@policy.command("sign", epilog="Example: desktop-logger admin policy sign steward/policy.toml --dir steward")
+def policy_sign(
+    file: Annotated[str, typer.Argument(help="The policy (TOML).", metavar="FILE")],
+    directory: _Dir,
+) -> None:
+    """Check a policy and sign it with the controller's key."""
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.admin.registry import sign_policy
+    from desktop_logger.clock import Clock
+    from desktop_logger.sealing import fingerprint
+
+    from . import passphrase
+
+    folder = Folder(directory)
+    passphrase.need_terminal("Signing a policy")
+    target = sign_policy(folder, file, passphrase.ask, Clock())
+    print(f"signed {target}")
+    print(f"Hand it out with the controller's fingerprint: {fingerprint(folder.controller)}")
+    print(f"People adopt it with: desktop-logger join {target}")
+
+
+@subjects.command(
+    "add",
+    epilog="Example: desktop-logger admin subjects add ABCD-EFGH-IJKL-MNOP-QRST-UVWX-YZ23-4567 --dir steward",
+)
+def subjects_add(
+    fingerprint: Annotated[str, typer.Argument(help="The fingerprint that the person reads out to you.")],
+    directory: _Dir,
+) -> None:
+    """Register a person's fingerprint, read out in person. Only registered people's data can be opened."""
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.admin.registry import add_subject
+    from desktop_logger.clock import Clock
+
+    added = add_subject(Folder(directory), fingerprint, Clock())
+    print("registered" if added else "was registered already; nothing changed")
+
+
+@app.command(
+    "export",
+    epilog="Example: desktop-logger admin export --from outbox --out data --purpose research --dir steward",
+)
+def export(  # noqa: PLR0917 - one parameter an option, which typer reads by name
+    out: Annotated[str, typer.Option("--out", help="A new folder for the dataset.", metavar="DIR")],
+    purpose: Annotated[str, typer.Option("--purpose", help="The purpose, by its id in the policy.")],
+    directory: _Dir,
+    source: Annotated[
+        list[str], typer.Option("--from", help="A folder with bundles; may be given more than once.", metavar="OUTBOX")
+    ],
+    form: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.")] = "parquet",
+    passphrase_fd: _PassphraseFd = None,
+    as_json: _Json = False,
+) -> None:
+    """Open the bundles that grant the purpose, and write redacted rows with a data card.
+
+    Erasure requests in the outboxes are applied first. What is refused is listed with its reason and stops nothing.
+    """
+    from desktop_logger.admin.export import Order
+    from desktop_logger.admin.export import export as run
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.clock import Clock
+
+    from . import passphrase
+
+    order = Order(tuple(source), out, purpose, form)
+    folder = Folder(directory)
+    order.check()
+    report = run(folder, folder.unlock(passphrase.obtain(passphrase_fd)), order, Clock(), progress=_progress())
+    print(json.dumps(report.to_json()) if as_json else "\n".join(report.lines()))
+    if report.export is None:
+        raise typer.Exit(1)
+
+
+def _progress() -> bool:
+    """Whether a moving line helps: only where somebody watches."""
+    return sys.stderr.isatty()
