@@ -17,7 +17,9 @@ from desktop_logger.errors import DesktopLoggerError, UsageError
 
 from . import door
 
-_WRONG_LOGGER = "If you wanted the system's logger, that is /usr/bin/logger; see all commands with: desktop-logger --help"
+_WRONG_LOGGER = (
+    "If you wanted the system's logger, that is /usr/bin/logger; see all commands with: desktop-logger --help"
+)
 
 
 class Commands(core.TyperGroup):

@@ -33,7 +33,8 @@ VERBS = {
 def act(verb: str, duration: str | None = None) -> dict[str, Any]:
     """Do one fast verb and return its report; the report of ``status`` is the contract of ``status --json``."""
     from desktop_logger import control
-    from desktop_logger.clock import duration as seconds_of, in_words
+    from desktop_logger.clock import duration as seconds_of
+    from desktop_logger.clock import in_words
     from desktop_logger.errors import Refused, Unavailable
     from desktop_logger.paths import home
 
@@ -182,7 +183,9 @@ def _say_status(report: dict[str, Any]) -> str:
     if report["resumes_in"] is not None:
         lines[0] += f" Resumes in {in_words(report['resumes_in'])}."
     if report["backend"]:
-        lines.append(f"  what       {', '.join(report['scopes'])} as {report['profile']}, seen through {report['backend']}")
+        lines.append(
+            f"  what       {', '.join(report['scopes'])} as {report['profile']}, seen through {report['backend']}"
+        )
     if any(report["pids"].values()):
         lines.append("  processes  " + ", ".join(f"{role} {pid or '-'}" for role, pid in report["pids"].items()))
     if report["indicator"]:

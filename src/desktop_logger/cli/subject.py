@@ -47,9 +47,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 
 def demo(
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the demo's folder and print where it is.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder and print where it is.")] = False,
 ) -> None:
     """See the whole story in about a minute, on a display of its own, with nothing left behind."""
     from desktop_logger.demo import run

@@ -165,7 +165,7 @@ def run(kind: str, sign: int, report: int) -> int:
     """Show what ``sign`` says until it ends."""
     try:
         face: Window | Terminal = Window() if kind == "window" else Terminal()
-    except Exception:  # noqa: BLE001  python-xlib raises what it likes when there is no display
+    except Exception:  # noqa: BLE001  python-xlib raises what it likes
         os.write(report, b'{"state":"failed","error":"no display for the recording sign","status":5,'
                          b'"hint":"Start inside a graphical session, or with --foreground in a terminal."}\n')  # fmt: skip
         return 5

@@ -1,0 +1,78 @@
+"""The supervisor's end of the control socket: bounded clients, one request each, never in capture's way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from desktop_logger import control
+from desktop_logger.errors import DesktopLoggerError
+from desktop_logger.paths import Home
+
+CLIENT_S = 2.0
+MOST_CLIENTS = 16
+SLOW = ("pause", "hold", "stop")
+"""Verbs that may take longer than a client waits for an answer: it is told to wait first."""
+
+Do = Callable[[str, int | None], dict[str, Any]]
+
+
+class Answering:
+    """Listens, reads one line a client, answers, closes. A slow or silent client is dropped after 2 s."""
+
+    def __init__(self, place: Home, poller: select.poll, do: Do) -> None:
+        self.poller, self.do = poller, do
+        self.server = control.listen(place)
+        self.clients: dict[int, tuple[socket.socket, float]] = {}
+        poller.register(self.server, select.POLLIN)
+
+    def serve(self, descriptor: int, now: float) -> bool:
+        """Handle a descriptor if it is ours; returns whether it was."""
+        if descriptor == self.server.fileno():
+            with contextlib.suppress(OSError):
+                client, _ = self.server.accept()
+                if len(self.clients) >= MOST_CLIENTS:
+                    client.close()
+                    return True
+                client.setblocking(False)
+                self.clients[client.fileno()] = (client, now + CLIENT_S)
+                self.poller.register(client, select.POLLIN)
+            return True
+        if descriptor not in self.clients:
+            return False
+        client, _ = self.clients[descriptor]
+        with contextlib.suppress(OSError):
+            self._answer(client)
+        self._drop(descriptor)
+        return True
+
+    def _answer(self, client: socket.socket) -> None:
+        if control.peer_uid(client) != os.getuid():
+            return
+        data = client.recv(control.FRAME_BYTES)
+        if not data.endswith(b"\n"):
+            return
+        try:
+            request = control.parse(data)
+            if request["verb"] in SLOW:
+                client.sendall(b"wait\n")
+            answer = self.do(request["verb"], request.get("seconds"))
+        except DesktopLoggerError as error:
+            answer = {"error": error.message, "hint": error.hint, "status": error.exit_status}
+        client.sendall(json.dumps(answer).encode() + b"\n")
+
+    def expire(self, now: float) -> None:
+        """Drop clients that have said nothing."""
+        for descriptor, (_, deadline) in list(self.clients.items()):
+            if now > deadline:
+                self._drop(descriptor)
+
+    def _drop(self, descriptor: int) -> None:
+        client, _ = self.clients.pop(descriptor)
+        self.poller.unregister(descriptor)
+        client.close()
