@@ -1,0 +1,99 @@
+"""The terminal of a ceremony: a person's keyboard and screen, or nothing.
+
+Reading and writing go through descriptors 0 and 1, both of which must be terminals: a pipe, a file or ``yes`` is
+refused. That stops accidents, not a script with a pseudo-terminal. Plain lines, no colour and no cursor movement, so
+that it works at 80×24 and with a screen reader. An end of input is a refusal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from desktop_logger.errors import Refused
+
+_WIDEST = 100
+_LONGEST_ANSWER = 4096
+
+
+class Terminal:
+    """Two descriptors that are terminals. Raises ``Refused`` when they are not."""
+
+    def __init__(self, reading: int = 0, writing: int = 1) -> None:
+        if not (os.isatty(reading) and os.isatty(writing)):
+            raise Refused(
+                "this needs a person at a terminal; nothing was signed",
+                "Run it yourself in a terminal window, without a pipe or a redirection.",
+            )
+        self.reading, self.writing = reading, writing
+
+    def say(self, text: str = "") -> None:
+        """Print lines, wrapped to the terminal's width."""
+        sys.stdout.flush()
+        columns, _ = self._size()
+        lines = [part for line in text.split("\n") for part in _wrap(line, columns)]
+        os.write(self.writing, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
+
+    def page(self, text: str, more: str) -> None:
+        """Print lines, waiting for Enter after each screenful."""
+        columns, rows = self._size()
+        lines = [part for line in text.split("\n") for part in _wrap(line, columns)]
+        step = max(rows - 2, 5)
+        for start in range(0, len(lines), step):
+            os.write(self.writing, ("\n".join(lines[start : start + step]) + "\n").encode("utf-8", "replace"))
+            if start + step < len(lines):
+                self.ask(more)
+
+    def ask(self, prompt: str) -> str:
+        """The line that is typed after a prompt. Raises ``Refused`` at the end of input."""
+        os.write(self.writing, f"{prompt} ".encode("utf-8", "replace"))
+        return self._line()
+
+    def secret(self, prompt: str) -> str:
+        """The line that is typed after a prompt, not shown."""
+        with self._without_echo():
+            try:
+                return self.ask(prompt)
+            finally:
+                os.write(self.writing, b"\n")
+
+    def _line(self) -> str:
+        data = b""
+        while not data.endswith(b"\n"):
+            chunk = os.read(self.reading, _LONGEST_ANSWER)
+            if not chunk or len(data) > _LONGEST_ANSWER:
+                raise Refused("the input ended; nothing was signed", "Nothing was written. Run it again at any time.")
+            data += chunk
+        return data.decode("utf-8", "replace").rstrip("\r\n")
+
+    @contextmanager
+    def _without_echo(self) -> Iterator[None]:
+        import termios
+
+        before = termios.tcgetattr(self.reading)
+        after = termios.tcgetattr(self.reading)
+        after[3] &= ~termios.ECHO
+        after[3] |= termios.ICANON | termios.ISIG
+        try:
+            termios.tcsetattr(self.reading, termios.TCSADRAIN, after)
+            yield
+        finally:
+            termios.tcsetattr(self.reading, termios.TCSADRAIN, before)
+
+    def _size(self) -> tuple[int, int]:
+        try:
+            size = os.get_terminal_size(self.writing)
+        except OSError:
+            return 80, 24
+        return min(max(size.columns, 40), _WIDEST) - 1 if size.columns else 79, size.lines or 24
+
+
+def _wrap(line: str, columns: int) -> list[str]:
+    if len(line) <= columns:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    hanging = indent + ("  " if line.lstrip().startswith(("* ", "- ")) else "")
+    return textwrap.wrap(line, columns, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)

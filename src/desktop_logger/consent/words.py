@@ -1,0 +1,152 @@
+"""What the ceremony says, in the languages of the notices. English wording of the prompts is a contract (tested).
+
+Keys are the same in every language; a test holds that, and that no line says a word that we never say to people.
+"""
+
+from __future__ import annotations
+
+_EN = {
+    "go_on": "Enter to go on, m for the whole notice:",
+    "more": "--- more (Enter)",
+    "record_keyboard": "Record keyboard? [y/N]",
+    "record_pointer": "Record pointer? [y/N]",
+    "profile": "Profile [{default}]:",
+    "purpose": "Let {organisation} use it to {purpose}? [y/N]",
+    "new_passphrase": "New passphrase:",
+    "repeat_passphrase": "Repeat passphrase:",
+    "passphrase": "Passphrase:",
+    "code": "Type {code} to sign, or Enter to refuse:",
+    "match": "Does it match what you were given in person? [y/N]",
+    "purge": "Delete everything that was recorded? [Y/n]",
+    "yes": "y yes",
+    "no": "n no",
+    "policy": "The policy: {id}, version {version}",
+    "policy_of": "The policy: {id}, version {version}, of {organisation} ({contact})",
+    "dpo": "Data protection officer: {name} ({contact})",
+    "kept": "Kept on this computer for {days} days, then deleted.",
+    "nobody": "Who can read it: only you. Nothing leaves this computer.",
+    "reader": "Who can read what is shared: {name}, for {scopes}\n  key {fingerprint}",
+    "leaves": "What leaves is made {profile} and waits {hours} hours; until then you can look at it and delete it.",
+    "leaves_approved": "What leaves is made {profile}, and nothing leaves before you approve it.",
+    "onward": "Passed on to: {names}",
+    "no_onward": "Passed on to nobody else.",
+    "forbidden": "Must not be used for: {uses}",
+    "legal": "Legal ground, as your organisation names it: {text}",
+    "paper": "Document: {title}",
+    "commands": "Commands from a short fixed list (copy, paste, save …) are recorded by name.",
+    "asked_for": "You will be asked about: {scopes}. Purposes: {purposes}.",
+    "choose": "How finely? With each, what our own tests could do with 500 keys of 55 people (provisional, at least):",
+    "events": "every press as its kind, with its time to 1/50 second. A stranger with other typing of yours picked the "
+    "right person in about 82 of 100 tries; about 15 % of the information in the text could be worked out.",
+    "bursts": "runs of typing: how many keys, in whole seconds. 31 of 100 tries; about 1 % of the text.",
+    "coarse": "the same in rough steps, each twice the one before. 15 of 100 tries; about 1 % of the text.",
+    "week": "With a week of your typing, assume in all of them that you can be recognised.",
+    "which": "Choose one of: {names}",
+    "shared": "If you share it, what is shared is {profile}.",
+    "agree": "What you would sign",
+    "a_record": "recorded: {scopes}, as {profile}",
+    "a_share": "shared for: {purposes}, as {profile}, with",
+    "a_reader": "  {name}: {scopes}\n    key {fingerprint}",
+    "a_alone": "shared with nobody",
+    "a_ends": "ends by itself on {day}; withdraw at any time: desktop-logger consent withdraw",
+    "a_kek": "the key to delete with lies in {place}",
+    "kek_keyring": "your keyring",
+    "kek_file": "a file of your account (no usable keyring here)",
+    "a_you": "your key: {fingerprint}",
+    "about_passphrase": "Only your passphrase opens your data. At least {count} characters. If you lose it, nobody can "
+    "read the data any more, and you neither; deleting still works.",
+    "known_passphrase": "You have keys here already: the same passphrase as before.",
+    "afresh": "NEW KEYS: what was recorded so far becomes unreadable for everybody and is deleted.",
+    "short": "That is shorter than {count} characters.",
+    "differ": "The two are not the same.",
+    "signed": "Signed. Your receipt: {path}",
+    "next": "Start recording: desktop-logger start",
+    "note": "note: {note}",
+    "fingerprint": "The organisation signs with the key\n\n  {fingerprint}\n",
+    "joined": "The policy of {organisation} is in place. Nothing was sent, and nothing is recorded before you sign: "
+    "desktop-logger consent sign",
+}
+
+_DE = {
+    "go_on": "Enter zum Fortfahren, m für den ganzen Hinweis:",
+    "more": "--- weiter (Enter)",
+    "record_keyboard": "Tastatur aufzeichnen? [j/N]",
+    "record_pointer": "Zeiger aufzeichnen? [j/N]",
+    "profile": "Profil [{default}]:",
+    "purpose": "Darf {organisation} es nutzen, um {purpose}? [j/N]",
+    "new_passphrase": "Neue Passphrase:",
+    "repeat_passphrase": "Passphrase wiederholen:",
+    "passphrase": "Passphrase:",
+    "code": "Zum Unterschreiben {code} eintippen, zum Ablehnen Enter:",
+    "match": "Stimmt er mit dem überein, den man Ihnen persönlich gegeben hat? [j/N]",
+    "purge": "Alles Aufgezeichnete löschen? [J/n]",
+    "yes": "j ja y yes",
+    "no": "n nein no",
+    "policy": "Die Regelung: {id}, Version {version}",
+    "policy_of": "Die Regelung: {id}, Version {version}, von {organisation} ({contact})",
+    "dpo": "Datenschutzbeauftragte Stelle: {name} ({contact})",
+    "kept": "Bleibt {days} Tage auf diesem Computer, dann wird es gelöscht.",
+    "nobody": "Wer es lesen kann: nur Sie. Nichts verlässt diesen Computer.",
+    "reader": "Wer das Geteilte lesen kann: {name}, für {scopes}\n  Schlüssel {fingerprint}",
+    "leaves": "Was hinausgeht, wird {profile} und wartet {hours} Stunden; bis dahin können Sie es ansehen und löschen.",
+    "leaves_approved": "Was hinausgeht, wird {profile}, und nichts geht hinaus, bevor Sie es freigeben.",
+    "onward": "Weitergegeben an: {names}",
+    "no_onward": "Wird an niemanden sonst weitergegeben.",
+    "forbidden": "Darf nicht benutzt werden für: {uses}",
+    "legal": "Rechtsgrundlage, wie Ihre Organisation sie nennt: {text}",
+    "paper": "Dokument: {title}",
+    "commands": "Befehle aus einer kurzen festen Liste (Kopieren, Einfügen …) werden mit Namen aufgezeichnet.",
+    "asked_for": "Sie werden gefragt nach: {scopes}. Zwecke: {purposes}.",
+    "choose": "Wie fein? Dazu, was eigene Versuche mit 500 Tasten von 55 Menschen konnten (vorläufig, mindestens):",
+    "events": "jeder Druck als Art mit seiner Zeit auf 1/50 Sekunde. Wer anderes Tippen von Ihnen hat, fand in etwa 82 "
+    "von 100 Versuchen die richtige Person; etwa 15 % der Information im Text ließen sich erschließen.",
+    "bursts": "Tippstrecken: wie viele Tasten, in ganzen Sekunden. 31 von 100 Versuchen; etwa 1 % des Textes.",
+    "coarse": "dasselbe in groben Stufen, jede doppelt so groß. 15 von 100 Versuchen; etwa 1 % des Textes.",
+    "week": "Mit einer Woche Ihres Tippens sollten Sie bei allen annehmen, dass man Sie erkennen kann.",
+    "which": "Wählen Sie eines von: {names}",
+    "shared": "Wenn Sie es teilen, ist das Geteilte {profile}.",
+    "agree": "Was Sie unterschreiben würden",
+    "a_record": "aufgezeichnet: {scopes}, als {profile}",
+    "a_share": "geteilt für: {purposes}, als {profile}, mit",
+    "a_reader": "  {name}: {scopes}\n    Schlüssel {fingerprint}",
+    "a_alone": "mit niemandem geteilt",
+    "a_ends": "endet von selbst am {day}; zurücknehmen jederzeit: desktop-logger consent withdraw",
+    "a_kek": "der Schlüssel zum Löschen liegt in {place}",
+    "kek_keyring": "Ihrem Schlüsselbund",
+    "kek_file": "einer Datei Ihres Kontos (kein nutzbarer Schlüsselbund hier)",
+    "a_you": "Ihr Schlüssel: {fingerprint}",
+    "about_passphrase": "Nur Ihre Passphrase öffnet Ihre Daten. Mindestens {count} Zeichen. Verlieren Sie sie, kann "
+    "niemand mehr die Daten lesen, auch Sie nicht; löschen geht weiterhin.",
+    "known_passphrase": "Sie haben hier schon Schlüssel: dieselbe Passphrase wie bisher.",
+    "afresh": "NEUE SCHLÜSSEL: Was bisher aufgezeichnet wurde, wird für alle unlesbar und gelöscht.",
+    "short": "Das ist kürzer als {count} Zeichen.",
+    "differ": "Die beiden sind nicht gleich.",
+    "signed": "Unterschrieben. Ihr Beleg: {path}",
+    "next": "Aufzeichnung beginnen: desktop-logger start",
+    "note": "Hinweis: {note}",
+    "fingerprint": "Die Organisation unterschreibt mit dem Schlüssel\n\n  {fingerprint}\n",
+    "joined": "Die Regelung von {organisation} gilt nun hier. Nichts wurde gesendet, und nichts wird aufgezeichnet, "
+    "bevor Sie unterschreiben: desktop-logger consent sign",
+}
+
+TEXTS = {"en": _EN, "de": _DE}
+
+SCOPES = {"en": {"keyboard": "keyboard", "pointer": "pointer"}, "de": {"keyboard": "Tastatur", "pointer": "Zeiger"}}
+
+
+def say(language: str, key: str, **holes: object) -> str:
+    """A sentence in the language, its holes filled."""
+    return TEXTS[language][key].format(**holes)
+
+
+def affirms(language: str, answer: str, *, default: bool = False) -> bool:
+    """Whether an answer says yes; an empty one is the default, any other is no to ``[y/N]`` and yes to ``[Y/n]``."""
+    word = answer.strip().lower()
+    if default:
+        return word not in TEXTS[language]["no"].split()
+    return word in TEXTS[language]["yes"].split()
+
+
+def scopes(language: str, names: tuple[str, ...] | list[str]) -> str:
+    """Scopes as people read them."""
+    return " + ".join(SCOPES[language][name] for name in names)
