@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from desktop_logger import bundle as format_
 from desktop_logger import disk, keystore, policy
 from desktop_logger.bundle import Bundle, Manifest
+from desktop_logger.consent import notices
 from desktop_logger.consent import receipt as receipts
 from desktop_logger.consent.receipt import Receipt
 from desktop_logger.errors import IntegrityError, Refused
@@ -35,8 +36,6 @@ from desktop_logger.segments import reading
 
 from .folder import Keys
 from .ledger import Known
-
-DEMO_NOTICE = "demo"
 
 
 class Accepted(NamedTuple):
@@ -91,7 +90,7 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
     _check_policy(signed, payload, receipt, keys)
     # 5. the person
     subject = receipt.parties.subject
-    if (receipt.processing.notice.id == DEMO_NOTICE) != demo:
+    if (receipt.processing.notice.id == notices.DEMO) != demo:
         raise Refused("a receipt of the demonstration" if not demo else "not a receipt of the demonstration")
     if subject.identity_fingerprint not in known.subjects:
         raise Refused(

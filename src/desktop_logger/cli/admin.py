@@ -101,7 +101,7 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
 
     Erasure requests in the outboxes are applied first. What is refused is listed with its reason and stops nothing.
     """
-    from desktop_logger.admin.export import Order
+    from desktop_logger.admin.dataset import Order
     from desktop_logger.admin.export import export as run
     from desktop_logger.admin.folder import Folder
     from desktop_logger.clock import Clock
