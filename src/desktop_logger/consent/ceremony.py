@@ -36,6 +36,9 @@ _TRIES = 3
 class Books(Protocol):
     """What the ceremony needs from the store; it lies on a higher floor and is handed in."""
 
+    def exist(self) -> bool:
+        """Whether there is a store already."""
+
     def kek_place(self) -> str:
         """``keyring`` or ``file``: where the key-encryption key lies, or would be put."""
 
@@ -81,8 +84,8 @@ class Ceremony:
         if not scopes:
             raise Refused("nothing was chosen, so nothing was signed", "Nothing was written. That is a fine answer.")
         answers = Answers(scopes, self._profile(), self._purposes())
-        afresh = new_identity and identity.exists(self.home)
-        known = identity.exists(self.home) and not afresh
+        known = identity.exists(self.home) and not new_identity
+        afresh = not known and (identity.exists(self.home) or self.books.exist())
         place = self.books.kek_place()
         self._recapitulate(answers, place, afresh=afresh)
         keys, passphrase = self._keys(known=known)

@@ -1,0 +1,55 @@
+"""The store as the ceremony sees it: made at the first signature, deleted with lost keys, told what was agreed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from desktop_logger import control, keystore, store
+from desktop_logger.clock import Clock
+from desktop_logger.errors import DesktopLoggerError, IntegrityError, Unavailable
+from desktop_logger.ledger import Ledger
+from desktop_logger.paths import Home
+from desktop_logger.sealing import Signer, hexdigest
+from desktop_logger.store.known import known_segments
+
+
+class StoreBooks:
+    """``consent.ceremony.Books`` on the real store of a home."""
+
+    def __init__(self, home: Home, clock: Clock) -> None:
+        self.home, self.clock = home, clock
+        self.ledger = Ledger(home, clock)
+
+    def exist(self) -> bool:
+        """Whether there is a store already."""
+        return self.ledger.exists()
+
+    def kek_place(self) -> str:
+        """Where the key-encryption key lies, or would be put: ``keyring`` where one is usable, else ``file``."""
+        try:
+            return keystore.kek_place(self.home)
+        except Unavailable:
+            return "keyring" if keystore.keyring_available() else "file"
+
+    def begin(self, subject: Signer, place: str, *, afresh: bool) -> tuple[str, str]:
+        """Make the store where there is none, after deleting what there is when ``afresh``. Ledger id and head."""
+        if afresh:
+            control.halt(self.home, "stop")
+        store.create(self.home, self.clock, subject, place, fresh=afresh)
+        with store.locked(self.home):
+            lines = self.ledger.lines()
+        if not lines:
+            raise IntegrityError("the ledger is empty", "Run: desktop-logger verify")
+        return hexdigest(lines[0]), hexdigest(lines[-1])
+
+    def record(self, kind: str, **facts: Any) -> None:
+        """One ledger entry."""
+        store.note(self.home, self.clock, kind, **facts)
+
+    def released_remains(self) -> bool:
+        """Whether something that was released has not been erased: then its device key is still needed."""
+        try:
+            known = known_segments(self.ledger.entries())
+        except DesktopLoggerError:
+            return True
+        return any(one.bundles and not one.erased for one in known.values())

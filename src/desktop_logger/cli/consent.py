@@ -1,0 +1,297 @@
+"""The subject's consent on the command line: read, sign, look, withdraw; and adopting an organisation's policy.
+
+Signing and joining need a person at a terminal. Withdrawing needs nothing: no passphrase, no terminal, no daemon.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, UsageError
+
+app = typer.Typer(
+    help="Read the notice, sign, look at what you signed, withdraw.", no_args_is_help=True, rich_markup_mode=None,
+    epilog="Example: desktop-logger consent sign",
+)  # fmt: skip
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+@app.command(epilog="Example: desktop-logger consent show")
+def show(
+    summary: Annotated[bool, typer.Option("--summary", help="Only the first screen.")] = False,
+    language: Annotated[str | None, typer.Option("--language", help="en or de; else the terminal's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the notice that you would sign, and the policy in words. Nothing is recorded by reading it."""
+    from desktop_logger import policy as policies
+    from desktop_logger.consent import notices
+    from desktop_logger.consent.ceremony import policy_in_words
+    from desktop_logger.paths import home
+
+    if language is not None and language not in notices.LANGUAGES:
+        raise UsageError(f"--language {language[:20]}: not one of {', '.join(notices.LANGUAGES)}")
+    policy, _ = policies.active(home())
+    spoken = language or notices.language()
+    notice = notices.load(policy.notice.id, policy.notice.version, spoken)
+    words = policy_in_words(policy, spoken)
+    if as_json:
+        report = {"id": notice.id, "version": notice.version, "language": notice.language, "sha256": notice.sha256,
+                  "summary": notice.summary, "text": notice.rest, "policy": words}  # fmt: skip
+        print(json.dumps(report, ensure_ascii=False))
+        return
+    print(notice.summary if summary else f"{notice.summary}\n\n{notice.rest}\n\n{words}")
+
+
+@app.command(epilog="Example: desktop-logger consent sign")
+def sign(
+    new_identity: Annotated[
+        bool, typer.Option("--new-identity", help="Start with new keys: what was recorded becomes unreadable.")
+    ] = False,
+) -> None:
+    """Read, choose and sign at a terminal; every question is answered no unless you say yes. Renewing is the same."""
+    from desktop_logger.clock import Clock
+    from desktop_logger.consent.ceremony import Ceremony
+    from desktop_logger.consent.terminal import Terminal
+    from desktop_logger.paths import home
+
+    from .books import StoreBooks
+
+    place, clock = home(), Clock()
+    Ceremony(place, clock, Terminal(), StoreBooks(place, clock)).hold(new_identity=new_identity)
+
+
+@app.command(epilog="Example: desktop-logger consent status --json")
+def status(as_json: AsJson = False) -> None:
+    """Say whether the consent is valid now, and what it covers; look at everything that the gate looks at."""
+    report = _state()
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+        return
+    print(f"consent: {report['state']}" + ("" if report["valid"] else " (not valid: nothing is recorded)"))
+    if report["reason"]:
+        print(f"  {report['reason']}")
+        if report["hint"]:
+            print(f"  {report['hint']}")
+    if report["valid"]:
+        print(f"  recorded: {', '.join(report['scopes'])} as {report['profile']}, kept {report['retention_days']} days")
+        if report["recipients"]:
+            print(f"  shared as {report['release']} for {', '.join(report['purposes'])} with:")
+            for one in report["recipients"]:
+                print(f"    {one['name']}: {', '.join(one['scopes'])} · {one['fingerprint']}")
+        else:
+            print("  shared with nobody")
+        print(f"  until {_day(report['expires'])}")
+    for note in report["notes"]:
+        print(f"  note: {note}")
+
+
+def _state() -> dict[str, Any]:
+    from desktop_logger.clock import Clock
+    from desktop_logger.consent import gate, validation
+    from desktop_logger.paths import home
+
+    report: dict[str, Any] = {
+        "state": "ConsentUnknown", "valid": False, "reason": None, "hint": None, "receipt": None, "given": None,
+        "expires": None, "scopes": [], "profile": None, "release": None, "purposes": [], "recipients": [],
+        "retention_days": None, "demo": False, "renewal_shows_changes": False, "notes": [],
+    }  # fmt: skip
+    place, clock = home(), Clock()
+    try:
+        grant = gate.check(place, clock)
+        valid = validation.examine(place, clock)
+    except NoConsent as error:
+        return {**report, "state": error.state, "reason": error.message, "hint": error.hint}
+    return {
+        **report, "state": valid.receipt.event.state, "valid": True, "receipt": grant.receipt_id,
+        "given": grant.given, "expires": grant.expires, "scopes": list(grant.scopes), "profile": grant.own.name,
+        "release": grant.release.name if grant.release else None, "purposes": list(grant.purposes),
+        "recipients": [
+            {"name": one.name, "fingerprint": one.fingerprint, "scopes": list(one.scopes)} for one in grant.admins
+        ],
+        "retention_days": grant.retention_days, "demo": grant.demo, "renewal_shows_changes": valid.rewording,
+        "notes": valid.notes,
+    }  # fmt: skip
+
+
+@app.command(epilog="Example: desktop-logger consent withdraw")
+def withdraw(as_json: AsJson = False) -> None:
+    """Take your consent back, now: recording ends. Then you are asked whether to delete what was recorded."""
+    from desktop_logger import control
+    from desktop_logger.clock import Clock
+    from desktop_logger.consent import withdrawing
+    from desktop_logger.paths import home
+
+    place, clock = home(), Clock()
+    path = withdrawing.withdraw(place, clock)
+    control.halt(place, "stop")
+    if not as_json:
+        print(
+            "Withdrawn. Nothing is recorded any more." + (f" Your receipt of this: {path}" if path else ""), flush=True
+        )
+    from .books import StoreBooks
+
+    books = StoreBooks(place, clock)
+    try:
+        withdrawing.record_pending(place, books.record)
+    except DesktopLoggerError as error:
+        if not as_json:
+            print(f"note: the ledger will say so later ({error.message})")
+    deleted = False
+    if not as_json and os.isatty(0) and os.isatty(1):
+        deleted = _offer_purge(place, clock)
+    gone = withdrawing.finish(place, released_remains=books.released_remains())
+    if as_json:
+        print(json.dumps({"withdrawn": True, "receipt": path, "device_key_destroyed": gone, "deleted": False}))
+    elif not deleted:
+        print("What was recorded is still here. Delete it: desktop-logger purge --all")
+    if not gone and not as_json:
+        print("One key stays, so that you can still ask for what was shared to be erased. It goes when you delete it.")
+
+
+def _offer_purge(place: Any, clock: Any) -> bool:
+    """Ask, default yes; delete everything that was recorded. Whether it was deleted."""
+    from desktop_logger import store
+    from desktop_logger.consent import notices, words
+    from desktop_logger.consent.terminal import Terminal
+
+    language = notices.language()
+    try:
+        answer = Terminal().ask(words.say(language, "purge"))
+    except (Refused, KeyboardInterrupt):
+        print()
+        return False
+    if not words.affirms(language, answer, default=True):
+        return False
+    done = store.purge(place, clock, lambda: [one.id for one in store.segments(place)])
+    print(f"Deleted: {len(done.segments)} segment(s).")
+    for note in done.notes:
+        print(f"note: {note}")
+    return True
+
+
+@app.command(epilog="Example: desktop-logger consent history")
+def history(as_json: AsJson = False) -> None:
+    """List every consent that was signed here, and what became of it."""
+    found = _history()
+    if as_json:
+        print(json.dumps({"receipts": found}))
+        return
+    if not found:
+        print("nothing was ever signed here")
+    for one in found:
+        if one["given"] is None:
+            print(f"{one['receipt']}  {one['state']}")
+            continue
+        end = f"withdrawn {_day(one['withdrawn'])}" if one["withdrawn"] else f"until {_day(one['expires'])}"
+        mark = "  in force" if one["in_force"] else ""
+        print(f"{_day(one['given'])}  {one['state']}, {end}  {one['receipt']}{mark}")
+
+
+def _history() -> list[dict[str, Any]]:
+    from desktop_logger import disk
+    from desktop_logger.consent import receipt, withdrawing
+    from desktop_logger.paths import home
+
+    place = home()
+    try:
+        names = sorted(os.listdir(place.receipts))
+    except OSError:
+        return []
+    try:
+        current = disk.read(place.receipt, receipt.LARGEST)
+    except OSError:
+        current = b""
+    found: list[dict[str, Any]] = []
+    for name in names:
+        if not name.endswith(".json") or name.endswith(".withdrawn.json"):
+            continue
+        path = os.path.join(place.receipts, name)
+        one: dict[str, Any] = {"receipt": name.removesuffix(".json"), "state": "ConsentInvalidated", "given": None,
+                               "expires": None, "withdrawn": None, "in_force": False, "path": path}  # fmt: skip
+        found.append(one)
+        try:
+            data = disk.read(path, receipt.LARGEST)
+            signed = receipt.verify(data)
+        except (OSError, DesktopLoggerError):
+            continue
+        one.update(state=signed.event.state, given=signed.event.given, expires=signed.event.expires)
+        one["in_force"] = data == current and not os.path.lexists(place.withdrawn)
+        try:
+            ended = withdrawing.verify(disk.read(path.removesuffix(".json") + ".withdrawn.json", 16 * 1024))
+        except (OSError, DesktopLoggerError):
+            continue
+        one.update(withdrawn=ended["withdrawn"], state="ConsentWithdrawn", in_force=False)
+    return sorted(found, key=lambda one: one["given"] or 0)
+
+
+@app.command("receipt", epilog="Example: desktop-logger consent receipt --format text")
+def print_receipt(
+    receipt_id: Annotated[str | None, typer.Argument(help="Which receipt; the one in force if left out.")] = None,
+    form: Annotated[str, typer.Option("--format", help="json (exactly what was signed) or text.")] = "json",
+) -> None:
+    """Print a receipt: exactly the bytes that were signed, or the same in words."""
+    from desktop_logger import disk
+    from desktop_logger.consent import receipt
+    from desktop_logger.paths import home
+
+    if form not in ("json", "text"):
+        raise UsageError(f"--format {form[:20]}: not one of json, text")
+    place = home()
+    if receipt_id is not None and not (len(receipt_id) == 32 and all(one in "0123456789abcdef" for one in receipt_id)):
+        raise UsageError("a receipt's name is 32 hexadecimal digits", "See: desktop-logger consent history")
+    path = os.path.join(place.receipts, f"{receipt_id}.json") if receipt_id else place.receipt
+    try:
+        data = disk.read(path, receipt.LARGEST)
+    except OSError:
+        raise NoConsent("there is no such receipt", "See: desktop-logger consent history") from None
+    signed = receipt.verify(data)
+    if form == "json":
+        sys.stdout.write(data.decode() + "\n")
+        return
+    from desktop_logger.consent.wording import receipt_in_words
+
+    print(receipt_in_words(signed))
+
+
+def join(
+    file: Annotated[str, typer.Argument(help="The signed policy that your organisation gave you.")],
+) -> None:
+    """Adopt an organisation's signed policy, after comparing its fingerprint. Sends nothing, records nothing."""
+    from desktop_logger import disk
+    from desktop_logger import policy as policies
+    from desktop_logger.consent import notices, words
+    from desktop_logger.consent.ceremony import policy_in_words
+    from desktop_logger.consent.digest import fingerprint_of
+    from desktop_logger.consent.terminal import Terminal
+    from desktop_logger.paths import home
+
+    try:
+        data = disk.read(file, 1 << 20)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or 'cannot be read'}") from None
+    policy, _ = policies.open_signed(data, os.path.basename(file))
+    if policy.controller is None:
+        raise UsageError(f"{file}: controller: missing")
+    terminal, language = Terminal(), notices.language()
+    try:
+        terminal.say(policy_in_words(policy, language) + "\n")
+        terminal.say(words.say(language, "fingerprint", fingerprint=fingerprint_of(policy.controller.public)))
+        agreed = words.affirms(language, terminal.ask(words.say(language, "match")))
+    except KeyboardInterrupt:
+        agreed = False
+    if not agreed:
+        raise Refused("the policy was not adopted", "Nothing was changed. Ask the organisation for its fingerprint.")
+    place = home()
+    policies.adopt(place, data, os.path.basename(file))
+    terminal.say(words.say(language, "joined", organisation=policy.controller.name))
