@@ -25,7 +25,7 @@ from .records.classes import Reason
 from .records.layout import END, GAP, RECORD, RECORD_BYTES, RELEASE_STREAM, START, STREAMS, Redacted
 from .records.profiles import RELEASE_TICK_S, SEGMENT_BYTES
 from .sealing import Kek
-from .store import Segment, locked, note_stopped, open_segment
+from .store import Segment, note_stopped, open_segment
 
 READ_BYTES = 1 << 16
 BEAT_S = 5.0
@@ -40,7 +40,7 @@ class Sink:
         self.segment: Segment | None = None
         self.waiting = bytearray()
         self.gap_seconds: dict[str, int] = {}
-        self.due = {stream: 0.0 for stream in STREAMS}
+        self.due = dict.fromkeys(STREAMS, 0.0)
         self.period = {"own": float(grant.own.tick_s), "release": float(RELEASE_TICK_S)}
 
     def take(self, data: bytes) -> None:
@@ -76,7 +76,7 @@ class Sink:
                 self.segment.append(stream, Redacted(bytes(records)))
 
     def _open(self) -> None:
-        self.grant = gate.recheck(self.home, self.grant, self.clock)
+        gate.recheck(self.home, self.grant, self.clock)
         self.segment = open_segment(self.home, self.clock, self.grant, self.kek, self.epoch)
         now = self.clock.monotonic()
         self.due = {stream: now + self.period[stream] for stream in STREAMS}
@@ -111,14 +111,9 @@ class Sink:
 
 def _unobserved(own: bytearray, grant: Grant) -> Redacted:
     """Gaps of the own stream as the release stream may know them: one reason, in log2 buckets."""
-    from .redaction import coarsen_gap
+    from .redaction import for_release
 
-    assert grant.release is not None
-    return Redacted(
-        b"".join(
-            coarsen_gap(own[at : at + RECORD_BYTES], grant.release) for at in range(0, len(own), RECORD_BYTES)
-        )
-    )
+    return for_release(Redacted(bytes(own)), grant.own, grant.release or grant.own)
 
 
 def run(records: int, key: int, report: int) -> int:
@@ -160,8 +155,7 @@ def run(records: int, key: int, report: int) -> int:
                 say(state="alive")
                 spoken = time.monotonic()
         sink.close()
-        with locked(sink.home):
-            note_stopped(sink.home, sink.clock, sink.gap_seconds)
+        note_stopped(sink.home, sink.clock, sink.gap_seconds)
     except NoConsent as error:
         say(state="no-consent", error=error.message, hint=error.hint)
         return error.exit_status

@@ -25,7 +25,7 @@ _WRONG_LOGGER = (
 class Commands(core.TyperGroup):
     """Commands in the order of a person's way through them, with a hint for words that are not ours."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  click's signature
         """In the order in which they were added."""
         return list(self.commands)
 

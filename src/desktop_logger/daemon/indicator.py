@@ -10,6 +10,7 @@ Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the la
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import sys
@@ -166,8 +167,9 @@ def run(kind: str, sign: int, report: int) -> int:
     try:
         face: Window | Terminal = Window() if kind == "window" else Terminal()
     except Exception:  # noqa: BLE001  python-xlib raises what it likes
-        os.write(report, b'{"state":"failed","error":"no display for the recording sign","status":5,'
-                         b'"hint":"Start inside a graphical session, or with --foreground in a terminal."}\n')  # fmt: skip
+        hint = "Start inside a graphical session, or with --foreground in a terminal."
+        facts = {"state": "failed", "error": "no display for the recording sign", "hint": hint, "status": 5}
+        os.write(report, json.dumps(facts).encode() + b"\n")
         return 5
     os.set_blocking(sign, False)
     due = 0.0

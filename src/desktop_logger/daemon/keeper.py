@@ -25,16 +25,17 @@ LAST_S = 900
 def start(place: Home, clock: Clock, key: int, report: int) -> None:
     """Prepare one writer's life. ``key`` is the pipe to the writer: epoch (4 bytes) ‖ KEK (32) ‖ grant."""
     from desktop_logger import store
-    from desktop_logger.consent import gate
+    import functools
+
+    from desktop_logger.consent import gate, withdrawing
     from desktop_logger.keystore import load_kek
 
     place.check()
-    with store.locked(place):
-        store.recover(place, clock)
+    store.recover(place, clock)
+    withdrawing.record_pending(place, functools.partial(store.note, place, clock))
     grant = gate.check(place, clock)
-    with store.locked(place):
-        store.retention(place, clock, grant.retention_days)
-        store.note_started(place, clock, grant)
+    store.retention(place, clock, grant.retention_days, grant.disk_cap_bytes)
+    store.note_started(place, clock, grant)
     epoch, kek = load_kek(place)
     os.write(key, epoch.to_bytes(4, "little") + kek.secret() + grant.to_wire())
     os.close(key)
@@ -46,8 +47,7 @@ def purge(place: Home, clock: Clock) -> None:
     from desktop_logger import store
 
     now = clock.now()
-    with store.locked(place):
-        store.purge(place, clock, store.choose_range(place, now - LAST_S, now))
+    store.purge(place, clock, lambda: store.choose_range(place, now - LAST_S, now))
 
 
 def _say(report: int, **facts: object) -> None:

@@ -47,7 +47,8 @@ class Supervisor:
     """One life from start to stop."""
 
     def __init__(self, place: Home, clock: Clock, backend: str, sign: str, ready: int) -> None:
-        self.home, self.clock, self.backend, self.sign_kind = place, clock, backend, sign
+        self.home, self.clock, self.asked, self.sign_kind = place, clock, backend, sign
+        self.backend = backend
         self.ready = ready
         """Where the command that started us waits for one line; -1 once it has it."""
         self.poller = select.poll()
@@ -126,7 +127,7 @@ class Supervisor:
             if self.verdict == "valid":
                 self._tell_gap()
                 self.running = False
-                crew.start_capture(self.backend, self.grant)
+                crew.start_capture(self.asked, self.grant)
 
     def _serve(self, descriptor: int) -> None:
         """One descriptor that has something to say."""
