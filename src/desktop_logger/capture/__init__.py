@@ -1,0 +1,120 @@
+"""Backends: how input comes in. Each is a module of this package, loaded only when it is asked for by name.
+
+A backend is viable or says why not, with the remedy; asking changes nothing. Opening one takes a ``Grant`` and
+gives a ``Capture``, which yields batches of classified events: a raw code lives in one read buffer, is looked up
+in a table during the one pass over it, and is overwritten.
+
+``x11``         XInput2 raw events of a local X server: lossless, exact times, true deltas
+``pynput``      the portable one: macOS, Windows, and X servers without XInput2
+``replay:FILE`` a recorded or written input file, for tests, previews and demonstrations
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple, Protocol
+
+from desktop_logger.consent.grant import Grant
+from desktop_logger.errors import Unavailable, UsageError
+from desktop_logger.records.events import Batch
+
+BACKENDS = ("x11", "pynput", "replay")
+
+
+class Probe(NamedTuple):
+    """Whether a backend can see input here, and if not, what would mend it."""
+
+    viable: bool
+    reason: str
+    remedy: str | None = None
+
+
+class DisplayLost(Unavailable):
+    """The display went away while recording."""
+
+
+class Capture(Protocol):
+    """Input being captured. Times are ms of the monotonic clock."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when there is input, or -1 where ``due`` decides alone."""
+
+    def due(self) -> float | None:
+        """Seconds until ``read`` has something without the descriptor saying so; ``None``: never."""
+
+    def read(self) -> Batch:
+        """What has come in since the last read; may be empty. Raises ``DisplayLost``."""
+
+    def ended(self) -> bool:
+        """Whether there will never be more (a replay that is through)."""
+
+    def close(self) -> None:
+        """Let go of the display, the threads, the file."""
+
+
+class Backend(Protocol):
+    """One way of seeing input."""
+
+    name: str
+
+    def probe(self) -> Probe:
+        """Whether it would work here. At most a quick connection; nothing is selected or read."""
+
+    def capture(self, grant: Grant) -> Capture:
+        """Begin to capture the granted scopes. Raises ``Unavailable``."""
+
+
+def load(name: str) -> Backend:
+    """The backend of that name. Raises ``UsageError`` for a name that is not one."""
+    kind, _, argument = name.partition(":")
+    if kind == "x11" and not argument:
+        from .x11 import X11
+
+        return X11()
+    if kind == "pynput" and not argument:
+        from .pynput import Pynput
+
+        return Pynput()
+    if kind == "replay" and argument:
+        from .replay import Replay
+
+        return Replay(argument)
+    raise UsageError(f"there is no backend {name}", "Backends: auto, x11, pynput, replay:FILE.")
+
+
+def in_wayland() -> bool:
+    """Whether this is a Wayland session, in which X11 clients see only some windows' input."""
+    return bool(os.environ.get("WAYLAND_DISPLAY")) or os.environ.get("XDG_SESSION_TYPE") == "wayland"
+
+
+def choose(name: str) -> tuple[str, str]:
+    """The backend to use and why, as ``(name, why)``. ``auto`` picks; any other name is probed and kept.
+
+    Raises ``Unavailable`` with the remedy where input cannot be seen, ``UsageError`` for an unknown name.
+    """
+    if name != "auto":
+        probe = load(name).probe()
+        if not probe.viable:
+            raise Unavailable(f"backend {name.partition(':')[0]}: {probe.reason}", probe.remedy)
+        why = probe.reason
+        if in_wayland() and name in ("x11", "pynput"):
+            why += "; in a Wayland session it sees only the windows of X11 programs"
+        if name.startswith("replay:"):
+            name = "replay:" + os.path.abspath(name.partition(":")[2])
+        return name, why
+    if in_wayland():
+        raise Unavailable(
+            "this is a Wayland session, in which x11 and pynput would see only some windows' input, and say nothing",
+            "Log in to an X11 session. This version has no backend that sees all input under Wayland.",
+        )
+    refused: list[str] = []
+    remedy: str | None = None
+    for candidate in ("x11", "pynput") if sys.platform not in ("darwin", "win32") else ("pynput",):
+        probe = load(candidate).probe()
+        if probe.viable:
+            why = f"auto: {probe.reason}"
+            return candidate, why + "".join(f"; {reason}" for reason in refused)
+        refused.append(f"{candidate}: {probe.reason}")
+        remedy = remedy or probe.remedy
+    raise Unavailable("no backend can see input here (" + "; ".join(refused) + ")", remedy)

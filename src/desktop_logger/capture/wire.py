@@ -1,0 +1,169 @@
+"""A connection to a local X server, and the few requests that capture makes on it.
+
+python-xlib opens and authenticates the connection; from there on the bytes are ours. Request layouts follow the
+X11 core protocol, XI2proto (xorgproto, version 2.2) and the XKB protocol specification, section numbers beside
+the builders. Every request is built before it is needed and holds no input data.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Any, ClassVar
+
+from desktop_logger.errors import Unavailable
+
+from . import DisplayLost
+
+GENERIC_EVENT, MAPPING_NOTIFY = 35, 34
+ERROR, REPLY = 0, 1
+HEADER = 32
+_WAIT_S = 5.0
+_CORE_KEYBOARD = 0x100
+
+XI_DEVICE_CHANGED, XI_HIERARCHY_CHANGED = 1, 11
+XI_RAW_KEY_PRESS, XI_RAW_KEY_RELEASE, XI_RAW_BUTTON_PRESS, XI_RAW_MOTION = 13, 14, 15, 17
+XKB_NEW_KEYBOARD, XKB_MAP, XKB_STATE = 0, 1, 2
+
+
+class Wire:
+    """One open connection. ``root``: root window; ``width``, ``height``: of the screen in pixels."""
+
+    def __init__(self) -> None:
+        name = os.environ.get("DISPLAY", "")
+        if not name:
+            raise Unavailable("there is no display (DISPLAY is not set)", "Start inside a graphical session.")
+        if name.partition(":")[0] not in ("", "unix"):
+            raise Unavailable(
+                f"the display {name} is not of this machine", "Record on the machine that shows the desktop."
+            )
+        opened = _open(name)
+        self.socket: socket.socket = opened.socket
+        screen = opened.info.roots[opened.default_screen]
+        self.root: int = screen.root
+        self.width: int = screen.width_in_pixels
+        self.height: int = screen.height_in_pixels
+        self.socket.settimeout(_WAIT_S)
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self.socket.fileno()
+
+    def close(self) -> None:
+        """End the connection."""
+        self.socket.close()
+
+    def send(self, *requests: bytes) -> None:
+        """Send requests whose replies, if any, are read elsewhere. Raises ``DisplayLost``."""
+        try:
+            self.socket.sendall(b"".join(requests))
+        except OSError:
+            raise _lost() from None
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request and wait for its reply; events in between are dropped. Raises ``DisplayLost``."""
+        self.send(request)
+        while True:
+            head = self._receive(HEADER)
+            kind = head[0] & 0x7F
+            more = b""
+            if kind in (REPLY, GENERIC_EVENT):
+                more = self._receive(4 * int(struct.unpack_from("<I", head, 4)[0]))
+            if kind == REPLY:
+                return head + more
+            if kind == ERROR:
+                raise Unavailable(f"the X server refused a request (error {head[1]})", "Try --backend pynput.")
+
+    def extension(self, name: str) -> tuple[int, int] | None:
+        """``(major opcode, first event)``, or ``None`` where the server has none such (core, QueryExtension)."""
+        text = name.encode()
+        pad = -len(text) % 4
+        reply = self.ask(struct.pack("<BxHHxx", 98, 2 + (len(text) + pad) // 4, len(text)) + text + bytes(pad))
+        return (reply[9], reply[10]) if reply[8] else None
+
+    def _receive(self, size: int) -> bytes:
+        data = bytearray()
+        try:
+            while len(data) < size:
+                chunk = self.socket.recv(size - len(data))
+                if not chunk:
+                    raise _lost()
+                data += chunk
+        except OSError:
+            raise _lost() from None
+        return bytes(data)
+
+
+def _lost() -> DisplayLost:
+    return DisplayLost("the display is gone", "Recording goes on when a display is there again.")
+
+
+def _open(name: str) -> Any:
+    """python-xlib's bare protocol connection: authentication and set-up, none of its event machinery."""
+    from Xlib import error
+    from Xlib.protocol.display import Display
+
+    class Bare(Display):  # type: ignore[misc]  # python-xlib has no types
+        resource_classes: ClassVar[dict[str, Any]] = {}  # windows stay numbers
+
+    try:
+        return Bare(name)
+    except (error.DisplayError, error.ConnectionClosedError, OSError) as failure:
+        refused = " and refuses this account" if "uthori" in str(failure) else ""
+        raise Unavailable(
+            f"cannot connect to the display {name}{refused}", "Is it running, and is XAUTHORITY set?"
+        ) from None
+
+
+def query_keymap() -> bytes:
+    """QueryKeymap (core): which keys are down."""
+    return struct.pack("<BxH", 44, 1)
+
+
+def query_pointer(root: int) -> bytes:
+    """QueryPointer (core): where the pointer is."""
+    return struct.pack("<BxHI", 38, 2, root)
+
+
+def xi_query_version(opcode: int) -> bytes:
+    """XIQueryVersion 2.2: from 2.1 on raw events come also while another client holds a grab."""
+    return struct.pack("<BBHHH", opcode, 47, 2, 2, 2)
+
+
+def xi_select(opcode: int, root: int, *, keyboard: bool, pointer: bool) -> bytes:
+    """XISelectEvents on the root window for all master devices: only what the granted scopes need."""
+    events = [XI_RAW_KEY_PRESS, XI_RAW_KEY_RELEASE] if keyboard else []
+    if pointer:
+        events += [XI_RAW_BUTTON_PRESS, XI_RAW_MOTION, XI_DEVICE_CHANGED]
+    masters = struct.pack("<HHI", 1, 1, sum(1 << event for event in events))
+    every = struct.pack("<HHI", 0, 1, 1 << XI_HIERARCHY_CHANGED)
+    return struct.pack("<BBHIHxx", opcode, 46, 3 + 4, root, 2) + every + masters
+
+
+def xi_query_devices(opcode: int) -> bytes:
+    """XIQueryDevice of all devices."""
+    return struct.pack("<BBHHxx", opcode, 48, 2, 0)
+
+
+def xkb_use(opcode: int) -> bytes:
+    """XkbUseExtension 1.0."""
+    return struct.pack("<BBHHH", opcode, 0, 2, 1, 0)
+
+
+def xkb_select(opcode: int) -> bytes:
+    """XkbSelectEvents: new keyboards and maps entirely, the state only where modifiers or the group change."""
+    maps = 1 << XKB_NEW_KEYBOARD | 1 << XKB_MAP
+    part = 1 << 0 | 1 << 4  # XkbModifierStateMask, XkbGroupStateMask
+    which = maps | 1 << XKB_STATE
+    return struct.pack("<BBHHHHHHHHH", opcode, 1, 5, _CORE_KEYBOARD, which, 0, maps, 0xFF, 0xFF, part, part)
+
+
+def xkb_get_state(opcode: int) -> bytes:
+    """XkbGetState of the core keyboard."""
+    return struct.pack("<BBHHxx", opcode, 4, 2, _CORE_KEYBOARD)
+
+
+def xkb_get_map(opcode: int) -> bytes:
+    """XkbGetMap: key types, keysyms and the modifier map, entirely."""
+    return struct.pack("<BBHHHH18x", opcode, 8, 7, _CORE_KEYBOARD, 0x7, 0)

@@ -1,0 +1,96 @@
+"""The capture process as it is started: arguments, the grant, the report; everything else is in ``loop``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from desktop_logger import capture, confine
+from desktop_logger.consent import gate
+from desktop_logger.consent.grant import Grant
+from desktop_logger.errors import DesktopLoggerError, UsageError
+
+from .loop import Source
+from .outlet import CHUNK_BYTES, Outlet
+
+_DOCTOR = "Run: desktop-logger doctor"
+_NUMBERS = ("grant", "records", "heartbeat", "report")
+
+
+def main(argv: list[str]) -> int:
+    """``python -I -m desktop_logger.source --backend NAME [--replay FILE] GRANT RECORDS HEARTBEAT REPORT``.
+
+    The last four are inherited descriptors, by number; each may also be named (``--grant FD`` and so on).
+    """
+    confine.harden()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    report = -1
+    try:
+        given = _arguments(argv)
+        report = int(given["report"])
+        with_grant = gate.inherit(_all_of(int(given["grant"])))
+        name = given["backend"] + (f":{given['replay']}" if "replay" in given else "")
+        return _record(name, with_grant, int(given["records"]), int(given["heartbeat"]), report)
+    except DesktopLoggerError as error:
+        _say(report, state="failed", error=error.message, hint=error.hint, status=error.exit_status)
+        return error.exit_status
+    except BrokenPipeError:
+        _say(report, state="failed", error="the writer is gone", hint=None, status=1)
+        return 1
+    except Exception as error:  # noqa: BLE001  nothing that was typed may end in a traceback
+        _say(report, state="failed", error=f"capture failed ({type(error).__name__})", hint=_DOCTOR, status=1)
+        return 1
+
+
+def _record(name: str, grant: Grant, records: int, beats: int, report: int) -> int:
+    backend = capture.load(name)
+    opened = backend.capture(grant)
+    try:
+        source = Source(opened, grant, Outlet(records), beats)
+        signal.signal(signal.SIGTERM, source.stop)
+        for word in source.run():
+            if word == "display_lost":
+                _say(report, state="gap", reason=word)
+            else:
+                _say(report, state=word, backend=backend.name, why=f"asked for {backend.name}")
+        return source.status
+    finally:
+        opened.close()
+
+
+def _say(report: int, **facts: Any) -> None:
+    """One JSON line on the report pipe. Nobody listening is no reason to fail."""
+    with contextlib.suppress(OSError):
+        os.write(report, json.dumps(facts).encode() + b"\n")
+
+
+def _all_of(descriptor: int) -> bytes:
+    data = bytearray()
+    while chunk := os.read(descriptor, CHUNK_BYTES):
+        data += chunk
+    os.close(descriptor)
+    return bytes(data)
+
+
+def _arguments(argv: list[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    words = iter(argv)
+    bare = []
+    for word in words:
+        if word.startswith("--"):
+            given[word.removeprefix("--")] = next(words, "")
+        else:
+            bare.append(word)
+    given.update(zip((name for name in _NUMBERS if name not in given), bare, strict=False))
+    unknown = set(given) - {"backend", "replay", *_NUMBERS}
+    if unknown or not given.get("backend") or not all(given.get(name, "").isdecimal() for name in _NUMBERS):
+        raise UsageError("capture was started with the wrong arguments", "It is started by: desktop-logger start")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""The capture process: one backend, one redactor, one pipe. It exists only while recording.
+
+It sees raw input for one batch and has neither a file nor a key. What leaves is records, about once a second.
+
+1. Harden; read the grant to its end; open the backend; say ``running``.
+2. START. From then on, before every read of input, the supervisor's heartbeat must be at most 0.8 s old.
+3. Input is waited for, then left to gather for 50 ms, then read in one go: waking up is what costs.
+4. After ten minutes, or when told to, the segment ends and the next begins: flush, END, START.
+5. Told to stop, left alone, or without a display: flush, END, and gone.
+
+Exit status: 0 told to stop, 3 the heartbeat was late, 4 the display is gone, else the error's own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Iterator
+
+from desktop_logger.capture import Capture, DisplayLost
+from desktop_logger.consent.grant import Grant
+from desktop_logger.records.classes import Reason
+from desktop_logger.records.layout import END, START
+from desktop_logger.records.profiles import SEGMENT_S
+from desktop_logger.redaction import Redactor
+
+from .outlet import Outlet
+
+BEAT_S = 0.8
+GATHER_S = 0.05
+SEND_S = 1.0
+SETTLED_S = 1.0
+"""No backend hands on an event later than this after it happened."""
+LEAVE_S = 0.25
+LATE, DISPLAY_GONE = 3, 4
+
+
+class Source:
+    """The main loop. ``run`` returns the exit status."""
+
+    def __init__(self, opened: Capture, grant: Grant, outlet: Outlet, beats: int) -> None:
+        self._capture = opened
+        self._redactor = Redactor(grant)
+        self._outlet = outlet
+        self._beats = beats
+        os.set_blocking(beats, False)
+        self._stop = self._rotate = False
+        self._status: int | None = None
+        self._poll = select.poll()
+        self._poll.register(beats, select.POLLIN)
+        self._poll.register(outlet.descriptor, 0)
+        self._input = opened.fileno()
+        if self._input >= 0:
+            self._poll.register(self._input, select.POLLIN)
+        now = time.monotonic()
+        self._beat = self._sent = self._segment = now
+        self._read_at: float | None = None
+
+    def stop(self, *_: object) -> None:
+        """Ask the loop to end (signal handler)."""
+        self._stop = True
+
+    def run(self) -> Iterator[str]:
+        """Record until told otherwise; yields words worth reporting. Afterwards ``status`` says how it ended."""
+        self._begin()
+        yield "running"
+        finished = False
+        try:
+            while (status := self._turn()) is None:
+                if not finished and self._capture.ended() and not self._outlet.waits:
+                    finished = True
+                    yield "finished"
+        except DisplayLost:
+            status = DISPLAY_GONE
+            yield "display_lost"
+        self._end()
+        self._leave()
+        self._status = status
+
+    @property
+    def status(self) -> int:
+        """The exit status, once ``run`` is through."""
+        return 0 if self._status is None else self._status
+
+    def _turn(self) -> int | None:
+        """Wait for what comes next and do it; the exit status when it is time to go."""
+        now = time.monotonic()
+        wait = self._beat + BEAT_S - now
+        due = self._read_at - now if self._read_at is not None else self._capture.due()
+        if due is not None:
+            wait = min(wait, due)
+        for descriptor, what in self._poll.poll(max(0, int(wait * 1000) + 1)):
+            if descriptor == self._input:
+                self._poll.unregister(self._input)
+                self._read_at = time.monotonic() + GATHER_S
+            elif descriptor == self._outlet.descriptor:
+                if what & ~select.POLLOUT:
+                    raise BrokenPipeError
+                self._send(time.monotonic())
+        now = time.monotonic()
+        if not self._listen(now):
+            return 0
+        if now - self._beat > BEAT_S:
+            return LATE
+        if self._read_at is not None:
+            if now >= self._read_at:
+                self._read_at = None
+                self._read()
+                self._poll.register(self._input, select.POLLIN)
+        elif (due := self._capture.due()) is not None and due <= 0:
+            self._read()
+        if now - self._segment >= SEGMENT_S or self._rotate:
+            self._rotate = False
+            self._end()
+            self._begin()
+        if now - self._sent >= SEND_S:
+            self._send(now)
+        return None
+
+    def _listen(self, now: float) -> bool:
+        """Take the heartbeats that have come; whether to go on."""
+        try:
+            beats = os.read(self._beats, 512)
+        except BlockingIOError:
+            return not self._stop
+        if not beats or b"q" in beats or self._stop:
+            return False
+        if b"r" in beats:
+            self._rotate = True
+        if b"." in beats:
+            self._beat = now
+        return True
+
+    def _read(self) -> None:
+        batch = self._capture.read()
+        self._redactor.feed(batch)
+        self._redactor.advance(batch.until)
+
+    def _begin(self) -> None:
+        self._segment = time.monotonic()
+        self._outlet.mark(START)
+        self._redactor.begin(int(self._segment * 1000))
+        self._outlet.send()
+
+    def _end(self) -> None:
+        self._redactor.flush(int(time.monotonic() * 1000))
+        self._outlet.put(*self._redactor.take())
+        self._outlet.mark(END)
+
+    def _send(self, now: float) -> None:
+        self._sent = now
+        outlet = self._outlet
+        if outlet.dropping_since is not None and outlet.has_room:
+            since, outlet.dropping_since = outlet.dropping_since, None
+            self._redactor.gap(Reason.OVERFLOW, max(1, round(now - since)), int(since * 1000))
+        self._redactor.advance(int((now - SETTLED_S) * 1000))
+        outlet.put(*self._redactor.take())
+        outlet.send()
+        self._poll.modify(outlet.descriptor, select.POLLOUT if outlet.waits else 0)
+
+    def _leave(self) -> None:
+        """Get the last records out, within a quarter of a second."""
+        deadline = time.monotonic() + LEAVE_S
+        self._outlet.send()
+        while self._outlet.waits and time.monotonic() < deadline:
+            time.sleep(0.005)
+            self._outlet.send()
