@@ -133,6 +133,15 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     )  # fmt: skip
 
 
+def is_beginning(data: bytes) -> bool:
+    """Whether ``data`` ends before its header does: a file whose first write was torn, or that was cut there."""
+    start = len(MAGIC) + _LENGTH.size
+    if len(data) < start:
+        return MAGIC.startswith(data[: len(MAGIC)])
+    (length,) = _LENGTH.unpack_from(data, len(MAGIC))
+    return data.startswith(MAGIC) and length <= LARGEST_HEADER and len(data) < start + length
+
+
 def _well_formed(fields: dict[str, Any]) -> bool:
     own = fields.get("stream") == "own"
     if set(fields) != _FIELDS | ({"opened"} if own else set()):

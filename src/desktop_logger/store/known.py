@@ -1,0 +1,143 @@
+"""What the ledger says of every segment, and where its files lie: the ground on which the rest of the store stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from desktop_logger import disk
+from desktop_logger.clock import Clock
+from desktop_logger.errors import Unavailable
+from desktop_logger.ledger import Entry, Ledger
+from desktop_logger.paths import Home
+from desktop_logger.records.layout import STREAMS
+
+
+class Known:
+    """One segment as the ledger tells it."""
+
+    __slots__ = ("approved", "bundles", "closed", "erased", "files", "how", "id", "intended", "opened", "stanzas")
+
+    def __init__(self, segment: str) -> None:
+        self.id = segment
+        self.opened: dict[str, Any] = {}
+        """Stream → header digest (hexadecimal)."""
+        self.stanzas: set[str] = set()
+        """Digests of the stanzas that its keystore entry holds since it was opened."""
+        self.approved: set[str] = set()
+        """Digests of stanzas that an approval may have added."""
+        self.closed: dict[str, Any] = {}
+        """Stream → ``{frames, bytes, head}``; empty while it is open."""
+        self.how = "open"
+        """``open``, ``sealed`` or ``recovered``."""
+        self.bundles: list[str] = []
+        """Header digests of the bundles that carried it away."""
+        self.files: list[str] = []
+        """Their names in the outbox."""
+        self.intended = False
+        self.erased = False
+
+
+def known_segments(entries: Iterable[Entry]) -> dict[str, Known]:
+    """Every segment that the ledger mentions, oldest first."""
+    found: dict[str, Known] = {}
+    for entry in entries:
+        kind = entry["kind"]
+        if kind == "segment.opened":
+            segment = found.setdefault(entry["segment"], Known(entry["segment"]))
+            segment.opened = entry["streams"]
+            segment.stanzas.update(entry["stanzas"])
+        elif kind in ("segment.sealed", "segment.recovered"):
+            segment = found.setdefault(entry["segment"], Known(entry["segment"]))
+            segment.closed, segment.how = entry["streams"], kind.removeprefix("segment.")
+        elif kind == "approved":
+            found.setdefault(entry["segment"], Known(entry["segment"])).approved.update(entry["stanzas"])
+        elif kind in ("released", "erased.intent", "erased.done"):
+            for name in entry.get("segments", ()):
+                segment = found.setdefault(name, Known(name))
+                if kind == "released":
+                    segment.bundles.append(entry["bundle"])
+                    segment.files.append(entry["file"])
+                else:
+                    segment.intended = kind == "erased.intent"
+                    segment.erased = kind == "erased.done"
+    return found
+
+
+def open_intent(entries: list[Entry]) -> Entry | None:
+    """The intent of an erasure that is not done yet."""
+    for entry in reversed(entries):
+        if entry["kind"] in ("erased.done", "checkpoint"):
+            return None
+        if entry["kind"] == "erased.intent":
+            return entry
+    return None
+
+
+_read: tuple[tuple[str, int, int], dict[str, Known]] | None = None
+
+
+def known_now(home: Home) -> dict[str, Known]:
+    """What the ledger says now; parsed again only when the ledger has changed. Changes nothing, needs no lock."""
+    global _read  # noqa: PLW0603 - one reading serves a command that opens thousands of segments
+    ledger = Ledger(home, Clock())
+    try:
+        info = os.stat(ledger.path)
+    except FileNotFoundError:
+        return {}
+    state = (ledger.path, info.st_mtime_ns, info.st_size)
+    if _read is None or _read[0] != state:
+        _read = (state, known_segments(ledger.entries()))
+    return _read[1]
+
+
+def stream_path(home: Home, segment: str, stream: str) -> str:
+    """Where a stream file lies."""
+    return os.path.join(home.segments, f"{segment}.{stream}")
+
+
+def files(home: Home) -> dict[str, set[str]]:
+    """Segment → its streams that have a file; other names are left out."""
+    found: dict[str, set[str]] = {}
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(home.segments)):
+            segment, _, stream = name.partition(".")
+            if stream in STREAMS:
+                found.setdefault(segment, set()).add(stream)
+    return found
+
+
+def is_live(home: Home, segment: str) -> bool:
+    """Whether a living writer holds this segment."""
+    for stream in STREAMS:
+        try:
+            descriptor = disk.reopen(stream_path(home, segment, stream), os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            if disk.is_locked(descriptor):
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+@contextmanager
+def locked(home: Home, timeout_s: float = 10.0) -> Iterator[None]:
+    """Hold the store: one process at a time. May be nested. Where there is no store yet, there is nothing to hold."""
+    if not os.path.isdir(home.ledger):
+        yield
+        return
+    home.check()
+    with disk.locked(home.store_lock, timeout_s):
+        yield
+
+
+def unwritable(error: OSError, what: str) -> Unavailable:
+    """An error of the system while writing, in words."""
+    return Unavailable(
+        f"{what} cannot be written: {error.strerror or 'the system refused'}",
+        "Free some room on the disk, or check that the folder is yours and writable. Nothing is retried by itself.",
+    )

@@ -1,0 +1,234 @@
+"""Deleting so that no copy opens: purge, retention, and what a crash left of either.
+
+Under the store lock (the writer was ended before):
+
+1. intent in the ledger · 2. erasure request for what was released · 3. the new KEK · 4. survivors re-wrapped into
+``keystore.new``, one sync · 5. renamed · 6. the old KEK destroyed · 7. bodies unlinked · 8. done in the ledger
+
+Invariants: every step can be repeated; ``recover`` goes on from the intent after a crash at any of them. Where the
+keyring is locked, bodies and entries go now, the intent stays open, and the receipt says what copies may still open.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from desktop_logger import disk, keystore
+from desktop_logger.clock import Clock
+from desktop_logger.errors import NoConsent, Unavailable, UsageError
+from desktop_logger.ledger import Entry, Ledger
+from desktop_logger.paths import Home
+from desktop_logger.records.layout import STREAMS
+from desktop_logger.sealing import Kek, random_id
+
+from .known import files, known_segments, locked, open_intent, stream_path, unwritable
+from .reading import segments
+
+Step = Callable[[str], None]
+_MOST_AT_ONCE = 60_000
+"""Segments that one ledger entry can name."""
+
+
+class PurgeReceipt(NamedTuple):
+    """What was deleted, and what may remain of it elsewhere."""
+
+    segments: list[str]
+    since: int | None
+    """Unix seconds, rounded outward; ``None`` where nothing was deleted."""
+    until: int | None
+    kek_epoch: int
+    """The epoch whose key now wraps what is left; 0 after ``everything``."""
+    released: list[str]
+    """Those that had been released: the erasure request in the outbox names them."""
+    notes: list[str]
+    """Plain sentences for the person."""
+
+
+_STATED = "Not covered: copies of this disk that include the old key, and what flash storage keeps of deleted files."
+
+
+def purge(
+    home: Home,
+    clock: Clock,
+    choose: Iterable[str] | Callable[[], Iterable[str]] = (),
+    *,
+    everything: bool = False,
+    request_erasure: bool = True,
+    step: Step = lambda _name: None,
+) -> PurgeReceipt:
+    """Delete whole segments, by id; ``everything``: all of them, all keys, and the ledger's history.
+
+    ``choose`` may be a callable, which is asked under the lock. Raises ``UsageError`` for an id that is not there.
+    """
+    with locked(home):
+        keystore.settle(home)
+        ledger = Ledger(home, clock)
+        if not ledger.exists():
+            return PurgeReceipt([], None, None, 0, [], ["There is nothing to delete."])
+        present = {info.id: info for info in segments(home)}
+        entries = ledger.entries()
+        known = known_segments(entries)
+        chosen = set(present) if everything else set(choose() if callable(choose) else choose)
+        if unknown := sorted(chosen - set(present)):
+            raise UsageError(f"there is no segment {unknown[0]}", "See: desktop-logger verify")
+        unfinished = open_intent(entries)
+        if not chosen and not everything:
+            notes = _carry_out(home, clock, unfinished, step)[1] if unfinished else []
+            return PurgeReceipt([], None, None, _epoch(home), [], [*notes, "There was nothing to delete."])
+        named = sorted(chosen | set(unfinished["segments"] if unfinished else ()))
+        if len(named) > _MOST_AT_ONCE:
+            raise UsageError("these are too many segments at once", "Delete them in two or three steps.")
+        bundles = sorted({digest for name in named if name in known for digest in known[name].bundles})
+        # 1. intent
+        facts: dict[str, Any] = {"segments": named, "epoch": _epoch(home), "everything": everything}
+        facts["recall"] = request_erasure or bool(unfinished and unfinished["recall"])
+        facts["request"] = random_id() if bundles and facts["recall"] else ""
+        ledger.append("erased.intent", **facts)
+        step("intent")
+        epoch, notes = _carry_out(home, clock, facts, step)
+        gone = [present[name] for name in chosen]
+        return PurgeReceipt(
+            sorted(chosen),
+            min((info.opened for info in gone), default=0) * 60 if gone else None,
+            max((info.until for info in gone), default=0) * 60 if gone else None,
+            epoch,
+            sorted(name for name in chosen if name in known and known[name].bundles),
+            [*notes, _STATED],
+        )
+
+
+def _epoch(home: Home) -> int:
+    try:
+        return keystore.current_epoch(home)
+    except Unavailable:
+        return 0
+
+
+def _carry_out(home: Home, clock: Clock, intent: Entry, step: Step) -> tuple[int, list[str]]:
+    """Steps 2 to 8 of an intent that stands in the ledger; returns the epoch now, and notes."""
+    ledger = Ledger(home, clock)
+    chosen, notes = set(intent["segments"]), []
+    try:
+        # 2. what was released
+        if intent["request"]:
+            notes += _request_erasure(home, ledger, intent)
+            step("requested")
+        # 3. to 6. the keys
+        try:
+            _rotate(home, intent, chosen, notes, step)
+            rotated = True
+        except Unavailable as error:
+            rotated = False
+            for segment in chosen:
+                with suppress(FileNotFoundError):
+                    os.unlink(keystore.entry_path(home, segment))
+            notes.append(
+                f"The key could not be changed ({error.message}). Copies made before stay openable to who has your "
+                "passphrase until it is: unlock the keyring; the next start finishes the deletion."
+            )
+        # 7. bodies
+        known = known_segments(ledger.entries())
+        for segment in files(home) if intent["everything"] else chosen:
+            for path in [stream_path(home, segment, stream) for stream in STREAMS]:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            for name in known[segment].files if segment in known and intent["recall"] else ():
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(home.outbox, os.path.basename(name)))
+        with suppress(FileNotFoundError):
+            disk.sync_folder(home.segments)
+        step("bodies")
+        # 8. done
+        epoch = _epoch(home)
+        if rotated and intent["everything"]:
+            ledger.fold(everything=True)
+        elif rotated:
+            ledger.append("erased.done", segments=sorted(chosen), epoch=epoch)
+        step("done")
+    except OSError as error:
+        raise unwritable(error, "the store") from None
+    return epoch, notes
+
+
+def _rotate(home: Home, intent: Entry, chosen: set[str], notes: list[str], step: Step) -> None:
+    if intent["everything"]:
+        for epoch in keystore.epochs(home):
+            keystore.delete_kek(home, epoch)
+        step("old-kek")
+        keystore.remove_folder(home.keystore)
+        return
+    if _epoch(home) == intent["epoch"]:
+        # 3. the new KEK
+        new_epoch = intent["epoch"] + 1
+        survivors = [segment for segment in keystore.listed(home) if segment not in chosen]
+        old = keystore.find_kek(home, intent["epoch"])
+        if old is None and survivors:
+            raise Unavailable("the key of what you keep is not in the keyring")
+        new = keystore.find_kek(home, new_epoch)
+        if new is None:
+            new = Kek.generate()
+            keystore.store_kek(home, new_epoch, new)
+        step("kek")
+        # 4. survivors
+        damaged = keystore.rewrap(home, old or new, new, new_epoch, survivors)
+        notes += [f"The keys of segment {segment} were damaged: it cannot be opened." for segment in damaged]
+        step("rewrapped")
+        # 5. renamed
+        keystore.swap(home)
+        step("swapped")
+    # 6. the old KEK, and any that an earlier attempt left
+    current = _epoch(home)
+    for epoch in keystore.epochs(home):
+        if epoch != current:
+            keystore.delete_kek(home, epoch)
+    step("old-kek")
+
+
+def _request_erasure(home: Home, ledger: Ledger, intent: Entry) -> list[str]:
+    """The signed request, once; the admin's tools must apply it before they open anything affected."""
+    from desktop_logger import bundle
+    from desktop_logger.consent import identity
+
+    name = intent["request"] + bundle.ERASURE_SUFFIX
+    path = os.path.join(home.outbox, name)
+    if os.path.exists(path):
+        return []
+    known = known_segments(ledger.entries())
+    released = [segment for segment in intent["segments"] if segment in known and known[segment].bundles]
+    bundles = sorted({digest for segment in released for digest in known[segment].bundles})
+    try:
+        device = identity.device(home)
+    except NoConsent:
+        return ["What had been released cannot be recalled by this program: its signing key ended with your consent."]
+    home.create(home.outbox)
+    disk.replace(path, bundle.write_erasure(device, released, bundles))
+    ledger.append("erasure.requested", segments=released, file=name)
+    return [f"An erasure request for what had been released waits in the outbox: {name}"]
+
+
+def retention(home: Home, clock: Clock, days: int, cap_bytes: int | None = None) -> PurgeReceipt | None:
+    """Delete what is older than ``days`` and, beyond ``cap_bytes``, the oldest; ``None`` where nothing is.
+
+    A released segment that reaches its age here is not recalled: its recipients have their own retention.
+    """
+    with locked(home):
+        present = [info for info in segments(home) if info.state in ("sealed", "recovered")]
+        limit = clock.now() - days * 86_400
+        old = [info.id for info in present if info.until * 60 < limit]
+        if cap_bytes is not None:
+            excess = sum(info.bytes for info in present) - cap_bytes
+            for info in present:
+                if excess <= 0:
+                    break
+                excess -= info.bytes
+                old.append(info.id)
+        return purge(home, clock, sorted(set(old)), request_erasure=False) if old else None
+
+
+def resume(home: Home, clock: Clock, step: Step = lambda _name: None) -> list[str]:
+    """Finish a purge that a crash or a locked keyring left open; returns notes. Under the store lock."""
+    intent = open_intent(Ledger(home, clock).entries())
+    return _carry_out(home, clock, intent, step)[1] if intent else []

@@ -1,0 +1,98 @@
+"""What every start does first: finish what a crash left, without any segment's key.
+
+1. a keystore swap that was cut · 2. beginnings that never counted · 3. an unfinished purge · 4. torn segments are
+noted in the ledger with what is good of them. Invariants: a body is never changed and never appended to; what is not
+in the ledger and holds a frame is left alone, for ``verify`` to name; a segment that lives is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from desktop_logger import disk, keystore
+from desktop_logger.clock import Clock
+from desktop_logger.errors import IntegrityError
+from desktop_logger.ledger import Ledger
+from desktop_logger.paths import Home
+from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, is_beginning, scan
+
+from .known import files, is_live, known_segments, locked, stream_path, unwritable
+from .purging import resume
+
+
+class Recovery(NamedTuple):
+    """What there was to do. All empty after an orderly end."""
+
+    segments: list[str]
+    """Segments that a crash had ended."""
+    dropped_bytes: int
+    """Torn ends of them: what was never acknowledged."""
+    notes: list[str]
+    """What an unfinished purge says to the person."""
+
+
+def recover(home: Home, clock: Clock) -> Recovery:
+    """Finish what a crash left. Nothing happens, and nothing is created, where there is no store."""
+    with locked(home):
+        ledger = Ledger(home, clock)
+        if not ledger.exists():
+            return Recovery([], 0, [])
+        try:
+            # 1. the keystore
+            keystore.settle(home)
+            # 2. beginnings: neither the ledger nor any frame knows them
+            known = known_segments(ledger.entries())
+            for segment, streams in files(home).items():
+                if segment not in known and not is_live(home, segment):
+                    _remove_beginning(home, segment, streams)
+            for segment in keystore.listed(home):
+                if segment not in known:
+                    os.unlink(keystore.entry_path(home, segment))
+            # 3. a purge
+            notes = resume(home, clock)
+            # 4. torn segments
+            recovered, dropped = [], 0
+            for segment, state in known_segments(ledger.entries()).items():
+                if state.how == "open" and not (state.erased or state.intended) and not is_live(home, segment):
+                    found = {stream: _good_part(home, segment, stream) for stream in state.opened}
+                    ledger.append("segment.recovered", segment=segment, streams=found)
+                    recovered.append(segment)
+                    dropped += sum(each["dropped"] for each in found.values() if each)
+        except OSError as error:
+            raise unwritable(error, "the store") from None
+    return Recovery(recovered, dropped, notes)
+
+
+def _remove_beginning(home: Home, segment: str, streams: set[str]) -> None:
+    for stream in streams:
+        path = stream_path(home, segment, stream)
+        try:
+            data = disk.read(path, LARGEST_HEADER + 64)
+        except OSError:
+            return
+        try:
+            body = scan(data)
+            began = not body.frames and body.rest == ""
+        except IntegrityError:
+            began = is_beginning(data)
+        if not began:
+            return
+    for stream in streams:
+        with suppress(FileNotFoundError):
+            os.unlink(stream_path(home, segment, stream))
+
+
+def _good_part(home: Home, segment: str, stream: str) -> dict[str, Any] | None:
+    try:
+        data = disk.read(stream_path(home, segment, stream), LARGEST_FILE)
+        body = scan(data)
+    except (OSError, IntegrityError):
+        return None
+    return {
+        "frames": len(body.frames),
+        "bytes": body.good_bytes,
+        "head": body.head.hex(),
+        "dropped": len(data) - body.good_bytes,
+    }
