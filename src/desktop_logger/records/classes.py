@@ -130,7 +130,7 @@ _SILENT = frozenset(
 
 _FIXED = {
     0xFF08: KeyClass.EDIT, 0xFFFF: KeyClass.EDIT, 0xFF9F: KeyClass.EDIT,
-    0xFF0D: KeyClass.ENTER, 0xFF8D: KeyClass.ENTER, 0xFE34: KeyClass.ENTER,
+    0xFF0A: KeyClass.ENTER, 0xFF0D: KeyClass.ENTER, 0xFF8D: KeyClass.ENTER, 0xFE34: KeyClass.ENTER,
     0xFF09: KeyClass.TAB, 0xFE20: KeyClass.TAB, 0xFF89: KeyClass.TAB,
     0xFF1B: KeyClass.ESCAPE,
     0xFF80: KeyClass.TEXT,  # KP_Space
