@@ -105,8 +105,6 @@ def build() -> typer.Typer:
 
 def run(argv: list[str]) -> int:
     """Run one command and return the exit status."""
-    import click
-
     command = typer.main.get_command(build())
     try:
         status = command.main(argv, prog_name="desktop-logger", standalone_mode=False)
@@ -122,7 +120,6 @@ def run(argv: list[str]) -> int:
         if type(error).__name__ in ("Abort", "Exit"):
             return int(getattr(error, "exit_code", 1))
         raise
-    del click
     return int(status or 0)
 
 
