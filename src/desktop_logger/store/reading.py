@@ -180,7 +180,7 @@ def for_release(home: Home, kek: Kek, segment: str) -> tuple[bytes, list[keystor
     return data, admin
 
 
-def approve(home: Home, clock: Clock, kek: Kek, segment: str, *, reader: ReaderKey, grant: Grant) -> int:
+def approve(home: Home, clock: Clock, kek: Kek, segment: str, reader: ReaderKey, grant: Grant) -> int:  # noqa: PLR0917
     """Let the recipients of the grant read the release stream of one closed segment; returns how many stanzas it got.
 
     Needs the subject's reader key, because until now nobody else has one. Asking twice changes nothing.
