@@ -26,7 +26,7 @@ def organisation(signer: sealing.Signer, *, version: int = 1, reader: sealing.Re
         ("<short-name>", "example"),
         ("<organisation>", "Example Works"),
         ("<data steward>", "data steward"),
-        ("version = 1 ", f"version = {version} "),
+        ("\nversion = 1 ", f"\nversion = {version} "),
     ):
         text = text.replace(hole, filling)
     return text

@@ -93,12 +93,12 @@ def status(as_json: AsJson = False) -> None:
             print("  shared with nobody")
         print(f"  until {_day(report['expires'])}")
     for note in report["notes"]:
-        print(f"  note: {note}")
+        print(f"  {note}")
 
 
 def _state() -> dict[str, Any]:
     from desktop_logger.clock import Clock
-    from desktop_logger.consent import gate, validation
+    from desktop_logger.consent import gate, validation, words
     from desktop_logger.paths import home
 
     report: dict[str, Any] = {
@@ -120,7 +120,7 @@ def _state() -> dict[str, Any]:
             {"name": one.name, "fingerprint": one.fingerprint, "scopes": list(one.scopes)} for one in grant.admins
         ],
         "retention_days": grant.retention_days, "demo": grant.demo, "renewal_shows_changes": valid.rewording,
-        "notes": valid.notes,
+        "notes": [words.say("en", key) for key in valid.notes],
     }  # fmt: skip
 
 
@@ -284,6 +284,7 @@ def join(
     if policy.controller is None:
         raise UsageError(f"{file}: controller: missing")
     terminal, language = Terminal(), notices.language()
+    notices.load(policy.notice.id, policy.notice.version, language)
     try:
         terminal.say(policy_in_words(policy, language) + "\n")
         terminal.say(words.say(language, "fingerprint", fingerprint=fingerprint_of(policy.controller.public)))

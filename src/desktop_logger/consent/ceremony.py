@@ -27,7 +27,7 @@ from desktop_logger.records.profiles import PROFILES
 
 from . import digest, identity, notices, person, receipt, validation, withdrawing, words
 from .gate import write_last_seen
-from .terminal import Terminal
+from .terminal import Terminal, flowing
 
 _DAY_S = 86_400
 _TRIES = 3
@@ -77,7 +77,7 @@ class Ceremony:
         notes = self._may_sign()
         self._read()
         for note in notes:
-            self.terminal.say(self._say("note", note=note))
+            self.terminal.say(self._say(note))
         self.terminal.say(policy_in_words(self.policy, self.language))
         self.terminal.say()
         scopes = tuple(name for name in self.policy.scopes if self._yes(f"record_{name}"))
@@ -124,7 +124,9 @@ class Ceremony:
         self.terminal.say(self.notice.summary)
         self.terminal.say()
         while self.terminal.ask(self._say("go_on")).strip().lower() == "m":
-            whole = f"{self.notice.summary}\n\n{self.notice.rest}\n\n{policy_in_words(self.policy, self.language)}"
+            whole = (
+                f"{self.notice.summary}\n\n{flowing(self.notice.rest)}\n\n{policy_in_words(self.policy, self.language)}"
+            )
             self.terminal.page(whole, self._say("more"))
         self.terminal.say()
 

@@ -2,7 +2,7 @@
 
 Checked: real, effective and saved user id are one; not under sudo, doas or pkexec; the login uid, where the system
 keeps one, is the same; root acts for itself only where nobody else has a session. Where the system cannot answer, the
-check is named in ``notes`` and the others decide.
+check is named (by a key of ``words``) and the others decide.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MACHINE_ID = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def act_for_yourself() -> list[str]:
-    """Notes on checks that this system cannot make. Raises ``Refused`` when somebody may be acting for another."""
+    """Checks that cannot be made here, as keys of ``words``. Raises ``Refused`` when this may be for somebody else."""
     notes: list[str] = []
     if not hasattr(os, "getresuid"):
-        return ["this system has no user ids to compare"]
+        return ["note_no_uids"]
     if len(set(os.getresuid())) != 1:
         raise Refused("the user ids of this process differ", "Run it from your own account, without set-uid programs.")
     lent = [name for name in _LENT if os.environ.get(name)]
@@ -35,7 +35,7 @@ def act_for_yourself() -> list[str]:
         )
     login = login_uid()
     if login is None:
-        notes.append("the login uid is not kept here")
+        notes.append("note_no_login_uid")
     elif login != os.getuid():
         raise Refused(
             f"the account that logged in (uid {login}) is not the one this runs as (uid {os.getuid()})",
@@ -44,7 +44,7 @@ def act_for_yourself() -> list[str]:
     if os.getuid() == 0:
         others = other_sessions()
         if others is None:
-            notes.append("whether anybody else has a session cannot be seen here")
+            notes.append("note_no_sessions")
         elif others:
             raise Refused("root cannot record where somebody else has a session", "Use your own account.")
     return notes

@@ -91,6 +91,18 @@ class Terminal:
         return min(max(size.columns, 40), _WIDEST) - 1 if size.columns else 79, size.lines or 24
 
 
+def flowing(text: str) -> str:
+    """Text whose paragraphs and list entries are one line each, so that a terminal of any width can wrap them."""
+    made: list[str] = []
+    for line in text.split("\n"):
+        goes_on = bool(made) and bool(made[-1]) and bool(line) and not line.startswith(("* ", "#"))
+        if goes_on and not made[-1].startswith("#"):
+            made[-1] += " " + line.strip()
+        else:
+            made.append(line)
+    return "\n".join(made)
+
+
 def _wrap(line: str, columns: int) -> list[str]:
     if len(line) <= columns:
         return [line]

@@ -61,7 +61,9 @@ _EN = {
     "differ": "The two are not the same.",
     "signed": "Signed. Your receipt: {path}",
     "next": "Start recording: desktop-logger start",
-    "note": "note: {note}",
+    "note_no_uids": "note: this system has no user ids to compare, so nobody checks whose account this is.",
+    "note_no_login_uid": "note: this system does not say who logged in; only the account itself is checked.",
+    "note_no_sessions": "note: this system does not say who else is logged in; only the account itself is checked.",
     "fingerprint": "The organisation signs with the key\n\n  {fingerprint}\n",
     "joined": "The policy of {organisation} is in place. Nothing was sent, and nothing is recorded before you sign: "
     "desktop-logger consent sign",
@@ -123,7 +125,9 @@ _DE = {
     "differ": "Die beiden sind nicht gleich.",
     "signed": "Unterschrieben. Ihr Beleg: {path}",
     "next": "Aufzeichnung beginnen: desktop-logger start",
-    "note": "Hinweis: {note}",
+    "note_no_uids": "Hinweis: Dieses System kennt keine Benutzernummern; wessen Konto dies ist, prüft niemand.",
+    "note_no_login_uid": "Hinweis: Dieses System sagt nicht, wer sich angemeldet hat; geprüft wird nur das Konto.",
+    "note_no_sessions": "Hinweis: Dieses System sagt nicht, wer noch angemeldet ist; geprüft wird nur das Konto.",
     "fingerprint": "Die Organisation unterschreibt mit dem Schlüssel\n\n  {fingerprint}\n",
     "joined": "Die Regelung von {organisation} gilt nun hier. Nichts wurde gesendet, und nichts wird aufgezeichnet, "
     "bevor Sie unterschreiben: desktop-logger consent sign",
