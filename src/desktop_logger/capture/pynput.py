@@ -22,6 +22,7 @@ from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 
 from . import DisplayLost, Probe
+from .opening import open_display
 
 QUEUE = 16_384
 """Events that may wait between two reads."""
@@ -50,8 +51,6 @@ class Pynput:
 
     def probe(self) -> Probe:
         """Whether pynput can be imported here, and is trusted where the system asks for that."""
-        if sys.platform not in ("darwin", "win32") and not os.environ.get("DISPLAY"):
-            return Probe(False, "there is no display (DISPLAY is not set)", "Start inside a graphical session.")
         try:
             keyboard, _ = _listeners()
         except Unavailable as error:
@@ -71,6 +70,8 @@ class Pynput:
 
 def _listeners() -> tuple[Any, Any]:
     """The keyboard and mouse modules of pynput. Raises ``Unavailable``."""
+    if sys.platform not in ("darwin", "win32"):
+        open_display(os.environ.get("DISPLAY", "")).socket.close()  # else pynput's library would try TCP
     try:
         from pynput import keyboard, mouse
     except ImportError as error:

@@ -1,25 +1,22 @@
 """A connection to a local X server, and the few requests that capture makes on it.
 
-python-xlib opens and authenticates the connection; from there on the bytes are ours. Request layouts follow the
-X11 core protocol, XI2proto (xorgproto, version 2.2) and the XKB protocol specification, section numbers beside
-the builders. Every request is built before it is needed and holds no input data.
+Request layouts follow the X11 core protocol, XI2proto (xorgproto, version 2.2) and the X Keyboard Extension
+protocol specification. No request holds input data.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import struct
-from typing import Any, ClassVar
 
 from desktop_logger.errors import Unavailable
 
 from . import DisplayLost
+from .opening import open_display
 
 GENERIC_EVENT, MAPPING_NOTIFY = 35, 34
 ERROR, REPLY = 0, 1
 HEADER = 32
-_WAIT_S = 5.0
 _CORE_KEYBOARD = 0x100
 
 XI_DEVICE_CHANGED, XI_HIERARCHY_CHANGED = 1, 11
@@ -28,23 +25,14 @@ XKB_NEW_KEYBOARD, XKB_MAP, XKB_STATE = 0, 1, 2
 
 
 class Wire:
-    """One open connection. ``root``: root window; ``width``, ``height``: of the screen in pixels."""
+    """One open connection. ``root``: root window; ``width``, ``height``: of the screen in pixels.
+
+    Raises ``Unavailable`` when it cannot be opened.
+    """
 
     def __init__(self) -> None:
-        name = os.environ.get("DISPLAY", "")
-        if not name:
-            raise Unavailable("there is no display (DISPLAY is not set)", "Start inside a graphical session.")
-        if name.partition(":")[0] not in ("", "unix"):
-            raise Unavailable(
-                f"the display {name} is not of this machine", "Record on the machine that shows the desktop."
-            )
-        opened = _open(name)
-        self.socket: socket.socket = opened.socket
-        screen = opened.info.roots[opened.default_screen]
-        self.root: int = screen.root
-        self.width: int = screen.width_in_pixels
-        self.height: int = screen.height_in_pixels
-        self.socket.settimeout(_WAIT_S)
+        opened = open_display(os.environ.get("DISPLAY", ""))
+        self.socket, self.root, self.width, self.height = opened
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -97,23 +85,6 @@ class Wire:
 
 def _lost() -> DisplayLost:
     return DisplayLost("the display is gone", "Recording goes on when a display is there again.")
-
-
-def _open(name: str) -> Any:
-    """python-xlib's bare protocol connection: authentication and set-up, none of its event machinery."""
-    from Xlib import error
-    from Xlib.protocol.display import Display
-
-    class Bare(Display):  # type: ignore[misc]  # python-xlib has no types
-        resource_classes: ClassVar[dict[str, Any]] = {}  # windows stay numbers
-
-    try:
-        return Bare(name)
-    except (error.DisplayError, error.ConnectionClosedError, OSError) as failure:
-        refused = " and refuses this account" if "uthori" in str(failure) else ""
-        raise Unavailable(
-            f"cannot connect to the display {name}{refused}", "Is it running, and is XAUTHORITY set?"
-        ) from None
 
 
 def query_keymap() -> bytes:

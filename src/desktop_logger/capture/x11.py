@@ -3,7 +3,7 @@
 The server's own timestamps give the time, so reading late costs nothing. What is selected is what the grant
 names: without ``keyboard`` no key event reaches this process at all.
 
-1. python-xlib opens two connections: one for events, one to ask. Requests go out, and the socket is ours.
+1. Two connections: one for events, one to ask.
 2. A read takes what has arrived and parses it in one pass (``raw``).
 3. The buffer is overwritten with zeros. What is left over is at most the head of one event.
 """
@@ -37,8 +37,6 @@ class X11:
         """Connect, ask for the two extensions, hang up."""
         try:
             link = wire.Wire()
-        except ImportError:
-            return Probe(False, "python-xlib is missing", "Install it: pip install python-xlib")
         except Unavailable as error:
             return Probe(False, error.message, error.hint)
         try:

@@ -1,0 +1,106 @@
+"""The portable backend on a real server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from desktop_logger import capture
+from desktop_logger.capture import DisplayLost
+from desktop_logger.capture.pynput import QUEUE
+from desktop_logger.records.classes import Button, Direction, KeyClass, Reason
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
+from tests.capturing import CaptureProcess
+from tests.granted import grant
+from tests.inject import Injector
+from tests.testbed import Server, environment
+
+
+@pytest.fixture
+def process(display: str) -> Iterator[CaptureProcess]:
+    running = CaptureProcess("pynput", grant(), environment(display))
+    running.wait_running()
+    yield running
+    running.close()
+
+
+def test_it_counts_what_was_done(
+    process: CaptureProcess, xterm: str, xdotool: Callable[..., str], display: str
+) -> None:
+    xdotool("type", "--delay", 5, "Hello you")
+    xdotool("key", "Return", "BackSpace", "Left", "F5", "Escape", "ctrl+c", "shift+Tab")
+    xdotool("click", 1, "click", 3, "click", 4, "click", 5, "click", 5)
+    with Injector(display) as injector:
+        injector.send(injector.move(40, 0), injector.move(0, 20), injector.move(40, 20))
+        injector.sync()
+    assert process.stop(1.0) == 0
+    records = process.stream()
+    assert Counter(KeyClass(r[2]).name for r in records if r[1] == KEY) == {
+        "TEXT": 9, "ENTER": 1, "EDIT": 1, "NAV": 1, "FUNCTION": 1, "ESCAPE": 1, "MODIFIER": 1, "COMMAND": 1, "TAB": 1,
+    }  # fmt: skip
+    assert Counter(r[2] for r in records if r[1] == CLICK) == {Button.LEFT: 1, Button.RIGHT: 1}
+    scrolls: Counter[int] = Counter()
+    for record in records:
+        if record[1] == SCROLL:
+            scrolls[record[2]] += record[3]
+    assert scrolls == {Direction.UP: 1, Direction.DOWN: 2}
+    assert 0 < sum(r[3] for r in records if r[1] == MOVE) <= 20
+    assert process.output() == b""
+    assert xterm
+
+
+def test_its_display_goes_away() -> None:
+    server = Server()
+    try:
+        process = CaptureProcess("pynput", grant(), environment(server.display))
+        process.wait_running()
+        server.kill()
+        assert process.wait(5) == 4
+        assert process.output() == b""
+        process.close()
+    finally:
+        server.stop()
+
+
+def test_overflow_is_counted_and_becomes_a_gap(display: str) -> None:
+    opened = capture.load("pynput").capture(grant("pointer"))
+    try:
+        for _ in range(QUEUE + 5):
+            opened._put(CLICK, Button.LEFT, 1)  # type: ignore[attr-defined]
+        events = opened.read().events
+        assert len(events) == QUEUE + 1
+        assert events[-1][1:3] == (GAP, Reason.OVERFLOW)
+        assert not opened.read().events
+    finally:
+        opened.close()
+    assert display
+
+
+def test_a_dead_listener_is_a_lost_display(display: str) -> None:
+    opened = capture.load("pynput").capture(grant("keyboard"))
+    try:
+        for thread in opened._threads:  # type: ignore[attr-defined]
+            thread.stop()
+            thread.join(5)
+        time.sleep(0.1)
+        with pytest.raises(DisplayLost):
+            opened.read()
+    finally:
+        opened.close()
+    assert display
+
+
+def test_importing_it_without_a_display_is_fine() -> None:
+    code = (
+        "import desktop_logger.capture.pynput as p, sys; assert 'pynput' not in sys.modules; print(p.Pynput().probe())"
+    )
+    env = environment("")
+    del env["DISPLAY"]
+    done = subprocess.run([sys.executable, "-I", "-c", code], env=env, check=True, capture_output=True, text=True)
+    assert "viable=False" in done.stdout
+    assert "graphical session" in done.stdout
