@@ -2,7 +2,8 @@
 
 A segment may leave when it is whole, recorded under the receipt in force, no finer than today's release terms, not
 erased, not released before, and its cooling-off is over: opened minute + the longest life of a segment + the policy's
-time. Under ``approved`` no admin stanza exists before the subject's own key has made it.
+time (where the policy has none, as soon as it is closed). Under ``approved`` no admin stanza exists before the
+subject's own key has made it.
 
 Writing one bundle, under the store lock: 1. ``<bundle>.bundle.partial`` in the outbox, synced; 2. the ledger says
 ``released`` with the header's digest; 3. the file takes its name. A crash between 2 and 3 is finished by the next
@@ -15,7 +16,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
-from . import bundle, disk, keystore
+from . import bundle, disk, keystore, store
 from .bundle import FIRST, SUFFIX, Manifest
 from .clock import Clock, day
 from .consent import identity
@@ -25,10 +26,8 @@ from .ledger import Entry, Ledger
 from .paths import Home
 from .records.profiles import PROFILES
 from .sealing import ReaderKey, hexdigest, random_id
-from .segments import format as segment_format
-from .segments import reading
-from .store.known import Known, known_segments, locked, stream_path
-from .store.writing import admin_stanzas
+from .segments.format import Header, scan
+from .store.known import known_segments
 
 LONGEST_SEGMENT_S = 660
 """A segment's last record is at most this much later than the minute in which it was opened."""
@@ -74,11 +73,11 @@ def _waiting(home: Home, clock: Clock, grant: Grant, entries: list[Entry]) -> li
         if not closed or segment.bundles or segment.erased or segment.intended:
             continue
         try:
-            opened = (_header(home, segment.id, "own").opened or 0) * 60
-            header = _header(home, segment.id, "release")
-        except (OSError, IntegrityError):
+            opened = (store.read_header(home, segment.id, "own").opened or 0) * 60
+            header = store.read_header(home, segment.id, "release")
+        except IntegrityError:
             continue  # gone or damaged: `verify` says so; nothing leaves
-        ready = opened + LONGEST_SEGMENT_S + grant.cooling_off_s
+        ready = opened + LONGEST_SEGMENT_S + grant.cooling_off_s if grant.cooling_off_s else opened
         why = _held(header, grant)
         if why:
             state = HELD
@@ -90,7 +89,7 @@ def _waiting(home: Home, clock: Clock, grant: Grant, entries: list[Entry]) -> li
     return sorted(found, key=lambda one: one.opened)
 
 
-def _held(header: segment_format.Header, grant: Grant) -> str:
+def _held(header: Header, grant: Grant) -> str:
     """Why a stream may not leave under this grant, or nothing."""
     if grant.release is None or not grant.admins or not grant.purposes:
         return "the consent in force lets nothing leave"
@@ -106,36 +105,22 @@ def _held(header: segment_format.Header, grant: Grant) -> str:
 def approve(home: Home, clock: Clock, grant: Grant, reader: ReaderKey, segments: list[str]) -> list[str]:
     """Make the admin stanzas of these segments with the subject's own key; returns those approved now.
 
-    Each approval pins the bytes that were shown: the ledger carries the digest of the release file.
+    What was shown is what leaves: a closed stream never changes, and the ledger holds its head.
     """
-    approved = []
-    with locked(home):
-        epoch, kek = keystore.load_kek(home)
-        able = {one.segment for one in waiting(home, clock, grant) if one.state == UNAPPROVED}
-        for segment in segments:
-            if segment not in able:
-                continue
-            data = disk.read(stream_path(home, segment, "release"), segment_format.LARGEST_FILE)
-            body = segment_format.scan(data)
-            stanzas = keystore.read_entry(home, kek, segment)
-            mine = next((one for one in stanzas if (one.stream, one.role) == ("release", "subject")), None)
-            if mine is None:
-                raise IntegrityError(f"segment {segment} has no key for you", "Run: desktop-logger verify")
-            root = reading.open_stanza(body, "subject", "*", mine.sealed, reader)
-            keys = {scope: bytearray(key) for scope, key in reading.scope_keys(body, root).items()}
-            made = admin_stanzas(grant, body.header_digest, keys)
-            keystore.replace_entry(home, kek, epoch, segment, [*stanzas, *made])
-            Ledger(home, clock).append(
-                "approved", segment=segment, stanzas=[one.digest for one in made], stream=hexdigest(data)
-            )
-            approved.append(segment)
+    with store.locked(home):
+        _, kek = keystore.load_kek(home)
+        # asking again for one that is ready changes nothing, and mends an approval that a crash cut short
+        able = {one.segment for one in waiting(home, clock, grant) if one.state in (UNAPPROVED, READY)}
+        approved = [segment for segment in segments if segment in able]
+        for segment in approved:
+            store.approve(home, clock, kek, segment, reader=reader, grant=grant)
     return approved
 
 
 def write(home: Home, clock: Clock, grant: Grant, *, hurry: bool = False) -> Released:
     """Write a bundle for every segment that may leave. ``hurry``: do not wait for the cooling-off (subject's wish)."""
     done = Released([], [], [])
-    with locked(home):
+    with store.locked(home):
         ledger = Ledger(home, clock)
         entries = ledger.entries()
         finish(home, entries)
@@ -157,7 +142,8 @@ def write(home: Home, clock: Clock, grant: Grant, *, hurry: bool = False) -> Rel
 
 def finish(home: Home, entries: list[Entry]) -> None:
     """Finish or undo what a crash left in the outbox. The caller holds the store lock."""
-    released = {entry["bundle"] for entry in entries if entry["kind"] == "released"}
+    released = {digest for one in known_segments(entries).values() if not one.intended and not one.erased
+                for digest in one.bundles}  # fmt: skip
     with suppress(FileNotFoundError):
         for name in os.listdir(home.outbox):
             if not name.endswith(SUFFIX + ".partial"):
@@ -180,10 +166,8 @@ class _Outgoing:
     def __init__(self, home: Home, clock: Clock, grant: Grant, entries: list[Entry]) -> None:
         self.home, self.clock, self.grant = home, clock, grant
         self.ledger = Ledger(home, clock)
-        self.known = known_segments(entries)
         self.anchor = self.ledger.head()
         self.previous = next((entry["bundle"] for entry in reversed(entries) if entry["kind"] == "released"), FIRST)
-        self.shown = {entry["segment"]: entry["stream"] for entry in entries if entry["kind"] == "approved"}
         self.receipt, self.policy = _receipt(home, grant), _policy(home)
         self.kek = keystore.load_kek(home)[1]
         self.device = identity.device(home)
@@ -193,7 +177,8 @@ class _Outgoing:
     def write(self, segment: str) -> str:
         """One bundle; returns its path. Raises ``IntegrityError`` or ``Refused`` and leaves nothing behind."""
         grant = self.grant
-        body, stream = self._stream(self.known[segment])
+        stream, stanzas = self._carried(segment)
+        body = scan(stream)
         made = random_id()
         manifest = Manifest(
             bundle=made,
@@ -213,7 +198,7 @@ class _Outgoing:
             anchor=self.anchor,
             recipients={who.fingerprint: who.public for who in grant.admins},
             contents={"manifest": manifest.to_wire(), "receipt": self.receipt, "policy": self.policy},
-            stanzas=[one.to_wire() for one in self._stanzas(segment)],
+            stanzas=[one.to_wire() for one in stanzas],
             stream=stream,
             bundle=made,
         )
@@ -222,42 +207,21 @@ class _Outgoing:
         # 1. the file under another name
         disk.replace(path + ".partial", data)
         # 2. the ledger
-        self.anchor = self.ledger.append(
-            "released", segments=[segment], bundle=digest, readers=[who.fingerprint for who in grant.admins]
-        )
+        self.anchor = self.ledger.append("released", segments=[segment], bundle=digest, file=made + SUFFIX)
         self.previous = digest
         # 3. its name
         os.rename(path + ".partial", path)
         disk.sync_folder(self.home.outbox)
         return path
 
-    def _stream(self, known: Known) -> tuple[segment_format.Body, bytes]:
-        """The release stream, checked against what the ledger says was sealed and what the subject approved."""
-        data = disk.read(stream_path(self.home, known.id, "release"), segment_format.LARGEST_FILE)
-        body = segment_format.scan(data)
-        closed = known.closed.get("release", {})
-        if body.rest == "altered" or (closed.get("head"), closed.get("frames")) != (body.head.hex(), len(body.frames)):
-            raise IntegrityError("its release stream is not what was sealed", "Run: desktop-logger verify")
-        if self.grant.release_mode == "approved" and self.shown.get(known.id) != hexdigest(data):
-            raise IntegrityError("its release stream is not what was approved")
-        return body, data[: body.good_bytes]
-
-    def _stanzas(self, segment: str) -> list[keystore.Stanza]:
-        """Admin stanzas of scopes that the grant gives to their reader today."""
+    def _carried(self, segment: str) -> tuple[bytes, list[keystore.Stanza]]:
+        """The stream as the ledger vouches for it, and the stanzas that the grant gives to their reader today."""
+        stream, stanzas = store.for_release(self.home, self.kek, segment)
         granted = {who.fingerprint: set(who.scopes) & set(self.grant.scopes) for who in self.grant.admins}
-        found = [
-            one
-            for one in keystore.read_entry(self.home, self.kek, segment)
-            if (one.stream, one.role) == ("release", "admin") and one.scope in granted.get(one.reader, ())
-        ]
+        found = [one for one in stanzas if one.stream == "release" and one.scope in granted.get(one.reader, ())]
         if not found:
             raise Refused("it holds no key for anybody who may read it")
-        return found
-
-
-def _header(home: Home, segment: str, stream: str) -> segment_format.Header:
-    with open(stream_path(home, segment, stream), "rb") as file:
-        return segment_format.parse_header(file.read(2 * segment_format.LARGEST_HEADER))[0]
+        return stream, found
 
 
 def _receipt(home: Home, grant: Grant) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from desktop_logger import __version__
 from desktop_logger.clock import in_words
+from desktop_logger.inspection.drawing import plural
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS, Row
 
 
@@ -101,8 +102,9 @@ giving it to others{"" if not facts["onward_transfer"] else " except " + "; ".jo
 
 ## What is in it
 
-{facts["rows"]:,} rows, {facts["sessions"]:,} sessions (about {in_words(facts["session_minutes"] * 60)}), \
-{facts["subjects"]:,} people. No text, no key, no position on the screen, no time of day.
+{plural(facts["rows"], "row")}, {plural(facts["sessions"], "session")} (about \
+{in_words(facts["session_minutes"] * 60)}), people: {facts["subjects"]:,}. \
+No text, no key, no position on the screen, no time of day.
 
 By record:
 

@@ -74,7 +74,8 @@ def affected(folder: Folder, known: Known) -> list[tuple[str, str]]:
             continue
         with open(os.path.join(folder.lineage, name), encoding="utf-8") as file:
             lineage = json.load(file)
-        if any((one["device"], one["segment"]) in known.erased for one in lineage["sessions"]):
+        sessions = lineage["sessions"]
+        if any(one["digest"] in known.gone or (one["device"], one["segment"]) in known.erased for one in sessions):
             found.append((lineage["export"], lineage["out"]))
     return found
 

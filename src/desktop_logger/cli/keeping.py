@@ -1,0 +1,211 @@
+"""``purge``, ``verify`` and ``ledger``: deleting what was recorded, and checking that nothing else happened to it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .data import AsJson, Last, Since, Until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from desktop_logger.paths import Home
+
+
+def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
+    last: Last = None,
+    since: Since = None,
+    until: Until = None,
+    segment: Annotated[list[str] | None, typer.Option("--segment", help="This segment; may be repeated.")] = None,
+    everything_recorded: Annotated[bool, typer.Option("--all", help="Everything recorded.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Everything recorded, all its keys and the ledger's history.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what was recorded, now, from every copy; needs no passphrase. Rounds outward to whole segments."""
+    from desktop_logger import control, store
+    from desktop_logger.clock import Clock
+    from desktop_logger.errors import UsageError
+    from desktop_logger.paths import home
+
+    from . import times
+
+    place, clock = home(), Clock()
+    ways = [last is not None, since is not None or until is not None, bool(segment), everything_recorded, everything]
+    if sum(ways) != 1:
+        raise UsageError(
+            "say what to delete, in one way", "For example: --last 15m, --since 09:00, --segment ID, --all"
+        )
+    start, stop = times.span(last, since, until, clock.now())
+    choose: Callable[[], list[str]] | list[str]
+    if segment:
+        choose = segment
+    elif everything_recorded or everything:
+
+        def choose() -> list[str]:
+            return [one.id for one in store.segments(place) if one.state != "foreign"]
+    else:
+
+        def choose() -> list[str]:
+            return store.choose_range(place, start or 0.0, clock.now() if stop is None else stop)
+
+    place.check()
+    # 1. end capture and writer, whether or not they answer; 2. delete; 3. go on recording, whatever happened
+    held = control.halt(place, "hold") == "asked"
+    try:
+        with store.locked(place):
+            store.recover(place, clock)
+            done = store.purge(place, clock, choose, everything=everything)
+    finally:
+        resumed = not held or _go_on(place)
+    if as_json:
+        facts = done._asdict()
+        print(json.dumps({"segments": facts.pop("segments"), "from": facts.pop("since"), **facts}))
+        return
+    print(_receipt(done))
+    if not resumed:
+        print("Recording has not begun again. See: desktop-logger status")
+
+
+def _go_on(place: Home) -> bool:
+    """Lift the hold. What was deleted stays deleted even where nobody answers; a hold also ends by itself."""
+    from desktop_logger import control
+    from desktop_logger.errors import DesktopLoggerError
+
+    try:
+        return "error" not in control.ask(place, {"verb": "go"}, timeout=2.0)
+    except DesktopLoggerError:
+        return False
+
+
+def _receipt(done: Any) -> str:
+    """What was deleted and what may remain, for people."""
+    from desktop_logger.inspection.drawing import clock as local
+    from desktop_logger.inspection.drawing import plural
+
+    if not done.segments:
+        return "\n".join(done.notes) or "There was nothing to delete."
+    lines = [f"deleted {plural(len(done.segments), 'segment')}"]
+    if done.since is not None:
+        lines[0] += f", recorded between {local(done.since)} and {local(done.until)}"
+    lines += [f"  {segment}" for segment in done.segments]
+    if done.kek_epoch:
+        lines.append(f"Copies of them from before open no more: their key is gone (now epoch {done.kek_epoch}).")
+    if done.released:
+        lines.append(f"{plural(len(done.released), 'segment')} of them had been released to your organisation.")
+    return "\n".join([*lines, *done.notes])
+
+
+def verify(
+    anchor: Annotated[
+        str | None,
+        typer.Option("--anchor", help="A ledger head that you kept: it must still be there.", metavar="HEAD"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that everything stored is what was written, whole, and nothing else. Exit status 4 if it is not."""
+    from desktop_logger import store
+    from desktop_logger.errors import IntegrityError, UsageError
+    from desktop_logger.paths import home
+
+    place = home()
+    place.check()
+    if anchor is not None and (len(anchor) != 64 or anchor.strip("0123456789abcdef")):
+        raise UsageError("--anchor is not a ledger head (64 hex digits)", "See: desktop-logger ledger head")
+    if not _has_ledger(place):
+        if as_json:
+            print(json.dumps({"ok": True, "ledger": {"ok": True, "entries": 0, "head": None}, "segments": []}))
+        else:
+            print("nothing is stored")
+        return
+    report = store.verify(place, anchor, _kek(place))
+    if as_json:
+        print(json.dumps({
+            "ok": report.ok,
+            "ledger": {"ok": report.ledger_ok, "entries": report.entries, "head": report.head},
+            "segments": [{"id": one.id, "verdict": one.verdict} for one in report.segments],
+        }))  # fmt: skip
+    else:
+        print(f"ledger: {'ok' if report.ledger_ok else report.ledger_error}, {report.entries} entries")
+        for one in report.segments:
+            print(f"{one.id}  {one.verdict}{': ' + one.detail if one.detail else ''}")
+        print(f"head: {report.head}")
+    if not report.ok:
+        bad = [one for one in report.segments if one.verdict not in ("ok", "open", "recovered", "erased")]
+        what = report.ledger_error or f"{len(bad)} segment(s) are not what was written"
+        raise IntegrityError(what, "Keep the folder as it is, and see: desktop-logger ledger")
+
+
+def _has_ledger(place: Home) -> bool:
+    from desktop_logger.clock import Clock
+    from desktop_logger.ledger import Ledger
+
+    return Ledger(place, Clock()).exists()
+
+
+def _kek(place: Home) -> Any:
+    """The KEK where it can be had: then the keystore's stanzas are compared too."""
+    from desktop_logger import keystore
+    from desktop_logger.errors import DesktopLoggerError
+
+    try:
+        return keystore.load_kek(place)[1]
+    except DesktopLoggerError:
+        return None
+
+
+_WORDS = {
+    "ledger.created": "the ledger was begun",
+    "consent.given": "you gave your consent",
+    "consent.withdrawn": "you withdrew your consent",
+    "started": "recording started",
+    "stopped": "recording stopped",
+    "segment.opened": "a segment was opened",
+    "segment.sealed": "a segment was sealed",
+    "segment.recovered": "a segment that a crash ended was closed",
+    "approved": "you approved a release",
+    "released": "a segment was released",
+    "erased.intent": "a deletion began",
+    "erased.done": "a deletion was finished",
+    "erasure.requested": "erasure of what had been released was asked for",
+    "checkpoint": "older entries were folded",
+}
+
+
+def ledger(
+    what: Annotated[str | None, typer.Argument(help="`head`: only the newest entry's digest, to keep.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the ledger: what happened to consent and segments, by day. Keep its head to notice changes later."""
+    from desktop_logger.clock import Clock
+    from desktop_logger.errors import UsageError
+    from desktop_logger.ledger import Ledger
+    from desktop_logger.paths import home
+
+    if what not in (None, "head"):
+        raise UsageError(
+            f"'{what}' is not part of the ledger", "See: desktop-logger ledger, desktop-logger ledger head"
+        )
+    place = home()
+    place.check()
+    book = Ledger(place, Clock())
+    if not book.exists():
+        print(json.dumps({"head": None, "entries": []}) if as_json else "there is no ledger yet")
+        return
+    if what == "head":
+        print(json.dumps({"head": book.head()}) if as_json else book.head())
+        return
+    entries = book.entries()
+    if as_json:
+        print(json.dumps({"head": book.head(), "entries": entries}))
+        return
+    for entry in entries:
+        detail = entry.get("segment") or ", ".join(entry.get("segments", ()))
+        gaps = entry.get("gaps") or {}
+        detail = detail or ", ".join(f"{reason.replace('_', ' ')} {seconds} s" for reason, seconds in gaps.items())
+        words = _WORDS.get(entry["kind"], entry["kind"])
+        print(f"{entry['seq']:>5}  {entry['day']}  {words}{': ' + detail if detail else ''}")

@@ -1,0 +1,466 @@
+"""From outboxes to a dataset: exactly what was granted, and a reason for everything that was not used."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from desktop_logger import bundle, keystore, policy, store
+from desktop_logger.admin import dataset, opening
+from desktop_logger.admin.dataset import Order
+from desktop_logger.admin.export import Report
+from desktop_logger.errors import Refused, Unreadable, UsageError
+from desktop_logger.inspection import own
+from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
+from desktop_logger.sealing import fingerprint
+from tests.crash import Crash, CrashAt
+from tests.organisation import HeldClock, Organisation, Subject
+
+LINEAGE = {"session", "split_group", "profile"}
+Row = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock()
+
+
+@pytest.fixture
+def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
+    return Organisation(str(tmp_path), clock)
+
+
+@pytest.fixture
+def subject(tmp_path: Path, organisation: Organisation) -> Subject:
+    return Subject(str(tmp_path / "home"), organisation)
+
+
+def dataset_rows(out: Path | str) -> list[Row]:
+    text = Path(out, "data.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def bare(rows: list[Row], *without: str) -> list[str]:
+    """Rows without what leads elsewhere, in an order that does not depend on the order of segments."""
+    return sorted(json.dumps({k: v for k, v in row.items() if k not in without}, sort_keys=True) for row in rows)
+
+
+def as_admin(person: Subject) -> list[Row]:
+    _, kek = keystore.load_kek(person.home)
+    scopes = frozenset(scope for who in person.grant.admins for scope in who.scopes)
+    parts = own.opened(person.home, kek, person.identity.reader, own.RELEASE, own.Wanted(scopes=scopes))
+    return [row for part in parts for row in part.rows()]
+
+
+def reasons(report: Report) -> dict[str, str]:
+    return {os.path.basename(one.file): one.reason for one in report.refused}
+
+
+def only(person: Subject) -> Path:
+    (name,) = [name for name in os.listdir(person.outbox) if name.endswith(".bundle")]
+    return Path(person.outbox, name)
+
+
+def test_the_admins_rows_are_those_that_the_subject_was_shown(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    for presses in (3, 40, 200):
+        subject.record(presses)
+    shown = as_admin(subject)
+    subject.release()
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    rows = dataset_rows(tmp_path / "out")
+    assert report.rows == len(rows) > 0
+    assert bare(rows, *LINEAGE) == bare(shown, "segment")
+    assert {row["profile"] for row in rows} == {"coarse"}
+    # one session for each segment, each with the same rows
+    by_session: dict[int, list[Row]] = {}
+    for row in rows:
+        by_session.setdefault(row["session"], []).append(row)
+    by_segment: dict[str, list[Row]] = {}
+    for row in shown:
+        by_segment.setdefault(row["segment"], []).append(row)
+    assert sorted(bare(part, *LINEAGE) for part in by_session.values()) == sorted(
+        bare(part, "segment") for part in by_segment.values()
+    )
+
+
+@pytest.mark.parametrize("granted", [("keyboard",), ("pointer",), ("keyboard", "pointer")])
+@pytest.mark.parametrize("offered", [["keyboard"], ["pointer"], ["keyboard", "pointer"]])
+def test_exactly_the_granted_scopes_open(
+    tmp_path: Path, clock: HeldClock, granted: tuple[str, ...], offered: list[str]
+) -> None:
+    before = 'scopes = ["keyboard", "pointer"]\n'
+    narrow = Organisation(str(tmp_path), clock, change=[(before, f"scopes = {json.dumps(offered)}\n")])
+    person = Subject(str(tmp_path / "home"), narrow, scopes=granted)
+    expected = set(granted) & set(offered)
+    person.record()
+    person.release()
+    if not expected:
+        assert person.grant.admins == ()
+        return
+    shown = as_admin(person)
+    narrow.export(str(tmp_path / "out"), person.outbox)
+    rows = dataset_rows(tmp_path / "out")
+    assert {row["scope"] for row in rows} == expected
+    assert bare(rows, *LINEAGE) == bare(shown, "segment")
+    # and with the key in hand, not one part of another scope opens
+    parsed = bundle.parse(only(person).read_bytes())
+    assert {stanza["scope"] for stanza in parsed.stanzas} == expected
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_every_format_holds_the_same_rows(
+    subject: Subject, organisation: Organisation, tmp_path: Path, form: str
+) -> None:
+    subject.record()
+    subject.release()
+    organisation.export(str(tmp_path / "out"), subject.outbox, form=form)
+    path = tmp_path / "out" / f"data.{form}"
+    columns = [field.name for field in (*EXPORT_FIELDS, *FIELDS)]
+    if form == "parquet":
+        table = pyarrow.parquet.read_table(path)
+        assert table.column_names == columns
+        rows = [{k: v for k, v in row.items() if v is not None} for row in table.to_pylist()]
+    elif form == "csv":
+        with open(path, newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [{k: v for k, v in row.items() if v} for row in reader]
+        assert reader.fieldnames == columns
+    else:
+        rows = dataset_rows(tmp_path / "out")
+    expected = as_admin(subject)
+    assert [{k: str(v) for k, v in row.items() if k not in LINEAGE} for row in rows] == [
+        {k: str(float(v) if k == "t" and form == "parquet" else v) for k, v in row.items() if k != "segment"}
+        for row in expected
+    ]
+
+
+def test_a_purpose_that_was_not_granted_opens_nothing(organisation: Organisation, tmp_path: Path) -> None:
+    person = Subject(str(tmp_path / "home"), organisation, purposes=("find where",))
+    person.record()
+    person.release()
+    report = organisation.export(str(tmp_path / "out"), person.outbox, purpose="model-training")
+    assert report.export is None
+    assert list(reasons(report).values()) == ["the person did not agree to the purpose model-training"]
+    assert not os.path.exists(tmp_path / "out")
+    assert organisation.export(str(tmp_path / "out"), person.outbox).rows > 0
+
+
+def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody(
+    subject: Subject, organisation: Organisation, tmp_path: Path, clock: HeldClock
+) -> None:
+    subject.record()
+    unknown = Subject(str(tmp_path / "unknown"), organisation, registered=False)
+    unknown.record()
+    elsewhere = Organisation(str(tmp_path / "elsewhere"), clock)
+    stranger = Subject(str(tmp_path / "stranger"), elsewhere)
+    stranger.record()
+    for person in (unknown, stranger, subject):
+        person.release()
+    good = only(subject)
+    data = good.read_bytes()
+    heap = tmp_path / "heap"
+    heap.mkdir()
+    shutil.copy(good, heap / "good.bundle")
+    shutil.copy(only(unknown), heap / "unknown.bundle")
+    shutil.copy(only(stranger), heap / "stranger.bundle")
+    (heap / "empty.bundle").write_bytes(b"")
+    (heap / "short.bundle").write_bytes(data[:-1])
+    (heap / "altered.bundle").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    (heap / "newer.bundle").write_bytes(data.replace(b"bundle 1\n", b"bundle 2\n", 1))
+    (heap / "bad.erasure.json").write_bytes(b"{}")
+    (heap / "unrelated.txt").write_bytes(b"left alone")
+    report = organisation.export(str(tmp_path / "out"), str(heap))
+    found = reasons(report)
+    assert report.sessions == 1
+    assert set(found) == {f"{n}.bundle" for n in ("unknown", "stranger", "empty", "short", "altered", "newer")} | {
+        "bad.erasure.json"
+    }
+    assert "not registered" in found["unknown.bundle"]
+    assert "not addressed" in found["stranger.bundle"]
+    assert "truncated" in found["short.bundle"]
+    assert "altered" in found["altered.bundle"]
+    assert "first bytes" in found["newer.bundle"]
+    assert "refused 7:" in report.lines()
+    assert bare(dataset_rows(tmp_path / "out"), *LINEAGE) == bare(as_admin(subject), "segment")
+
+
+@pytest.fixture
+def demonstration(tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> tuple[Organisation, Subject]:
+    monkeypatch.setenv("DISPLAY", ":4321")
+    change = [('[notice]\nid = "organisation"', '[notice]\nid = "demo"')]
+    showing = Organisation(str(tmp_path), clock, change=change)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "demo-display").write_text(":4321\n")
+    return showing, Subject(str(home), showing)
+
+
+def test_a_receipt_of_the_demonstration_is_refused(demonstration: tuple[Organisation, Subject], tmp_path: Path) -> None:
+    showing, person = demonstration
+    person.record()
+    person.release()
+    report = showing.export(str(tmp_path / "out"), person.outbox)
+    assert list(reasons(report).values()) == ["a receipt of the demonstration"]
+    assert showing.export(str(tmp_path / "out"), person.outbox, demo=True).sessions == 1
+
+
+def test_the_demonstration_accepts_nothing_else(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    assert organisation.export(str(tmp_path / "out"), subject.outbox, demo=True).export is None
+
+
+def test_erasure_comes_before_anything_is_opened(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    erased, kept = subject.record(3), subject.record(200)
+    subject.release()
+    copies = tmp_path / "copies"
+    shutil.copytree(subject.outbox, copies)
+    first = organisation.export(str(tmp_path / "before"), str(copies))
+    assert (first.sessions, first.erasures) == (2, 0)
+
+    store.purge(subject.home, subject.clock, [erased])
+    second = organisation.export(str(tmp_path / "after"), str(copies), subject.outbox)
+    assert (second.sessions, second.erasures) == (1, 1)
+    assert list(reasons(second).values()) == ["erased at the person's request"]
+    assert second.affected == ((str(first.export), str(tmp_path / "before")),)
+    assert any("delete" in line for line in second.lines())
+    assert bare(dataset_rows(tmp_path / "after"), *LINEAGE) == bare(as_admin(subject), "segment")
+    # the request is remembered: it does not have to be delivered again
+    third = organisation.export(str(tmp_path / "again"), str(copies))
+    assert (third.sessions, third.erasures) == (1, 0)
+    assert kept
+
+
+def test_somebody_elses_erasure_request_erases_nothing(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    segment = subject.record()
+    other = Subject(str(tmp_path / "other"), organisation)
+    subject.release()
+    forged = bundle.write_erasure(keys_of(other), [segment], [])
+    Path(subject.outbox, "forged.erasure.json").write_bytes(forged)
+    assert organisation.export(str(tmp_path / "out"), subject.outbox).sessions == 1
+
+
+def keys_of(person: Subject) -> Any:
+    from desktop_logger.consent import identity
+
+    return identity.device(person.home)
+
+
+def test_a_rolled_back_home_is_noticed(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    shutil.copytree(subject.home.root, tmp_path / "backup")
+    subject.record()
+    subject.release()
+    first = organisation.export(str(tmp_path / "one"), subject.outbox)
+    assert first.sessions == 2
+    shutil.copytree(subject.outbox, tmp_path / "delivered")
+    shutil.rmtree(subject.home.root)
+    shutil.move(tmp_path / "backup", subject.home.root)
+    subject.record()
+    subject.release()
+    report = organisation.export(str(tmp_path / "two"), subject.outbox, str(tmp_path / "delivered"))
+    assert report.sessions == 2, "what was exported before stays"
+    assert ["rolled back" in reason for reason in reasons(report).values()] == [True]
+
+
+def test_a_bundle_that_is_missing_in_between_is_noted(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        subject.record()
+        subject.release()
+    found = sorted(Path(subject.outbox).glob("*.bundle"), key=lambda path: path.stat().st_mtime_ns)
+    found[1].unlink()
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    assert report.sessions == 2
+    assert len(report.notes) == 1
+    assert "not here" in report.notes[0]
+
+
+def test_the_same_bundle_in_two_outboxes_is_one(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    shutil.copytree(subject.outbox, tmp_path / "copy")
+    report = organisation.export(str(tmp_path / "out"), subject.outbox, str(tmp_path / "copy"))
+    assert (report.sessions, report.refused) == (1, ())
+
+
+def test_the_dataset_leads_back_to_nobody(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    segment = subject.record()
+    subject.release()
+    parsed = bundle.parse(only(subject).read_bytes())
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    grant = subject.grant
+    secret = [
+        segment, parsed.id, parsed.digest, grant.receipt_hash, grant.receipt_id, grant.device_public.hex(),
+        fingerprint(subject.identity.signer.public), str(tmp_path / "home"), str(int(subject.clock.now()) // 60),
+    ]  # fmt: skip
+    for path in (tmp_path / "out").iterdir():
+        data = path.read_bytes()
+        assert not [one for one in secret if one.encode() in data], path
+    lineage = dataset.read_lineage(organisation.folder, str(report.export))
+    assert lineage["sessions"][0]["segment"] == segment
+    assert lineage["sessions"][0]["subject"] == fingerprint(subject.identity.signer.public)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_card_says_what_is_in_it(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["rows"] == report.rows == len(dataset_rows(tmp_path / "out"))
+    assert (card["purpose"], card["subjects"], card["sessions"]) == ("research", 1, 1)
+    assert card["gap_rows"] == 2
+    assert "emotion-inference" in card["forbidden_uses"]
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "dismissal" in readme
+    assert card["delete_after"] in readme
+
+
+def test_every_export_is_in_the_admins_ledger(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    entry = organisation.folder.ledger.entries()[-1]
+    assert (entry["kind"], entry["who"], entry["purpose"]) == ("exported", organisation.folder.who, "research")
+    assert entry["export"] == report.export
+    assert list(entry["bundles"]) == [bundle.parse(only(subject).read_bytes()).id]
+
+
+def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    subject.record()
+    subject.release()
+    out = tmp_path / "out"
+    first = organisation.export(str(out), subject.outbox)
+    written = (out / "data.jsonl").read_bytes()
+    entries = len(organisation.folder.ledger.entries())
+    again = organisation.export(str(out), subject.outbox)
+    assert (again.export, again.fresh) == (first.export, False)
+    assert len(organisation.folder.ledger.entries()) == entries
+    assert "nothing to do" in again.lines()[0]
+    with pytest.raises(Refused, match="exists"):
+        organisation.export(str(out), subject.outbox, purpose="model-training")
+    subject.record()
+    subject.release()
+    with pytest.raises(Refused, match="exists"):
+        organisation.export(str(out), subject.outbox)
+    assert (out / "data.jsonl").read_bytes() == written
+
+
+@pytest.mark.parametrize("at", ["read", "keep_lineage", "rename"])
+def test_a_crash_leaves_no_half_dataset(
+    subject: Subject, organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    from desktop_logger.admin import export as exporting
+
+    subject.record()
+    subject.release()
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        if at == "read":
+            patch.setattr(dataset, "read", CrashAt(opening.read, 0))
+        elif at == "keep_lineage":
+            patch.setattr(exporting, "keep_lineage", CrashAt(dataset.keep_lineage, 0, after=True))
+        else:
+            rename = os.rename
+            patch.setattr(os, "rename", lambda a, b: CrashAt(rename, 0)(a, b) if str(b) == str(out) else rename(a, b))
+        with pytest.raises(Crash):
+            organisation.export(str(out), subject.outbox)
+    assert not out.exists()
+    assert organisation.export(str(out), subject.outbox).sessions == 1
+    assert sorted(os.listdir(out)) == ["README.md", "card.json", "data.jsonl"]
+
+
+def test_too_few_people_are_none(tmp_path: Path, clock: HeldClock) -> None:
+    careful = Organisation(
+        str(tmp_path), clock, change=[("retention_days = 30", "minimum_export = 2\nretention_days = 30")]
+    )
+    one = Subject(str(tmp_path / "one"), careful)
+    one.record()
+    one.release()
+    alone = careful.export(str(tmp_path / "out"), one.outbox)
+    assert alone.export is None
+    assert "at least 2 people" in alone.refused[0].reason
+    two = Subject(str(tmp_path / "two"), careful)
+    two.record()
+    two.release()
+    assert careful.export(str(tmp_path / "out"), one.outbox, two.outbox).subjects == 2
+
+
+def test_what_is_past_its_day_is_not_opened(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    subject.clock.time += 40 * 86_400  # type: ignore[attr-defined]
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    assert report.export is None
+    assert "delete it" in report.refused[0].reason
+
+
+def test_a_later_narrower_policy_of_ours_is_accepted_another_is_not(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    text = policy.open_signed(organisation.policy)[1].decode()
+    later = text.replace("version = 1\nscopes", "version = 2\nscopes").replace(
+        "retention_days = 30", "retention_days = 20"
+    )
+    policy.adopt(subject.home, policy.sign(later.encode(), organisation.keys.controller), "later")
+    subject.record()
+    subject.release()
+    assert organisation.export(str(tmp_path / "out"), subject.outbox).sessions == 1
+
+
+def test_an_order_that_cannot_be_carried_out_is_refused_before_a_passphrase(tmp_path: Path) -> None:
+    for order in (
+        Order((str(tmp_path / "none"),), str(tmp_path / "out"), "research", "jsonl"),
+        Order((str(tmp_path),), str(tmp_path / "no" / "out"), "research", "jsonl"),
+        Order((str(tmp_path),), str(tmp_path / "out"), "research", "xml"),
+        Order((str(tmp_path),), str(tmp_path / "out"), " ", "jsonl"),
+    ):
+        with pytest.raises(UsageError):
+            order.check()
+
+
+def test_one_persons_sessions_share_a_split_group_of_this_export(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    for _ in range(4):
+        subject.record()
+    subject.release()
+    groups = set()
+    for number in range(6):
+        organisation.export(str(tmp_path / f"out{number}"), subject.outbox)
+        (group,) = {row["split_group"] for row in dataset_rows(tmp_path / f"out{number}")}
+        assert 0 <= group < dataset.SPLIT_GROUPS
+        groups.add(group)
+    assert len(groups) > 1, "a group means nothing outside its export"
+
+
+def test_an_accepted_bundle_still_does_not_open_with_another_admins_key(
+    subject: Subject, organisation: Organisation, tmp_path: Path, clock: HeldClock
+) -> None:
+    subject.record()
+    subject.release()
+    elsewhere = Organisation(str(tmp_path / "elsewhere"), clock)
+    known = organisation.folder.ledger.known()
+    with pytest.raises(Unreadable):
+        opening.accept(str(only(subject)), elsewhere.keys, known, "research", "2026-01-01")

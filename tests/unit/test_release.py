@@ -1,0 +1,224 @@
+"""What leaves, when, and what never does."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from desktop_logger import bundle, keystore, ledger, release, store
+from desktop_logger.errors import NoConsent
+from desktop_logger.store.known import known_segments
+from tests.crash import Crash, CrashAt
+from tests.organisation import HeldClock, Organisation, Subject
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock()
+
+
+@pytest.fixture
+def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
+    return Organisation(str(tmp_path), clock)
+
+
+@pytest.fixture
+def subject(tmp_path: Path, organisation: Organisation) -> Subject:
+    return Subject(str(tmp_path / "home"), organisation)
+
+
+def files(subject: Subject, suffix: str = ".bundle") -> list[str]:
+    names = os.listdir(subject.outbox) if os.path.isdir(subject.outbox) else []
+    return sorted(os.path.join(subject.outbox, name) for name in names if name.endswith(suffix))
+
+
+def parsed(path: str) -> bundle.Bundle:
+    return bundle.parse(Path(path).read_bytes())
+
+
+def states(subject: Subject) -> list[str]:
+    return [one.state for one in release.waiting(subject.home, subject.clock, subject.grant)]
+
+
+def test_nothing_leaves_before_the_cooling_off_is_over(tmp_path: Path, clock: HeldClock) -> None:
+    slow = Organisation(str(tmp_path), clock, change=[("cooling_off_hours = 0", "cooling_off_hours = 24")])
+    person = Subject(str(tmp_path / "home"), slow)
+    person.record()
+    assert states(person) == [release.COOLING]
+    assert person.release(after=86_400).bundles == []
+    assert person.release(after=release.LONGEST_SEGMENT_S).bundles != []
+    assert states(person) == []
+
+
+def test_only_the_subjects_wish_shortens_the_cooling_off(tmp_path: Path, clock: HeldClock) -> None:
+    slow = Organisation(str(tmp_path), clock, change=[("cooling_off_hours = 0", "cooling_off_hours = 24")])
+    person = Subject(str(tmp_path / "home"), slow)
+    person.record()
+    assert len(person.release(after=0, hurry=True).bundles) == 1
+
+
+def test_a_bundle_carries_the_stream_exactly_as_it_was_sealed(subject: Subject) -> None:
+    segment = subject.record()
+    sealed = Path(subject.home.segments, f"{segment}.release").read_bytes()
+    (path,) = subject.release().bundles
+    assert parsed(path).stream == sealed
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_bundles_form_one_chain_that_the_ledger_knows(subject: Subject) -> None:
+    subject.record()
+    subject.record()
+    subject.release()
+    subject.record()
+    subject.release()
+    bundles = {one.digest: one for one in map(parsed, files(subject))}
+    entries = ledger.Ledger(subject.home, subject.clock).entries()
+    chain = [entry["bundle"] for entry in entries if entry["kind"] == "released"]
+    assert [bundles[digest].prev for digest in chain] == [bundle.FIRST, *chain[:-1]]
+
+
+def test_no_time_stands_in_the_clear(subject: Subject) -> None:
+    subject.record()
+    (path,) = subject.release().bundles
+    data = Path(path).read_bytes()
+    now = int(subject.clock.now())
+    minute = now // 60
+    clear = parsed(path).header + parsed(path).stream[:2000]
+    for moment in (*range(minute - 20, minute + 2), now):
+        assert str(moment).encode() not in clear
+        for form in ("<I", ">I"):
+            assert struct.pack(form, moment) not in data[: data.index(b"sealed/0")]
+
+
+def test_what_is_purged_before_never_leaves(subject: Subject) -> None:
+    kept, deleted = subject.record(), subject.record()
+    store.purge(subject.home, subject.clock, [deleted])
+    done = subject.release()
+    assert done.segments == [kept]
+    assert files(subject, ".erasure.json") == []
+
+
+def test_purging_what_was_released_takes_it_back(subject: Subject) -> None:
+    first, second = subject.record(), subject.record()
+    subject.release()
+    carried = {one: parsed(one).digest for one in files(subject)}
+    store.purge(subject.home, subject.clock, [first])
+    (request,) = files(subject, ".erasure.json")
+    erasure = bundle.parse_erasure(Path(request).read_bytes())
+    assert erasure.segments == (first,)
+    assert set(erasure.bundles) == set(carried.values()) - {parsed(files(subject)[0]).digest}
+    assert len(files(subject)) == 1
+    known = known_segments(ledger.Ledger(subject.home, subject.clock).entries())
+    assert known[first].erased
+    assert not known[second].erased
+
+
+def test_where_approval_is_asked_no_key_exists_before_it(tmp_path: Path, clock: HeldClock) -> None:
+    asking = Organisation(str(tmp_path), clock, change=[('mode = "cooling-off"', 'mode = "approved"')])
+    person = Subject(str(tmp_path / "home"), asking)
+    one, two = person.record(), person.record()
+    _, kek = keystore.load_kek(person.home)
+    assert [stanza.role for stanza in keystore.read_entry(person.home, kek, one)] == ["subject", "subject"]
+    assert states(person) == [release.UNAPPROVED] * 2
+    assert person.release(after=10**6, hurry=True).bundles == []
+
+    reader = person.identity.reader
+    assert release.approve(person.home, clock, person.grant, reader, [two]) == [two]
+    done = person.release()
+    assert done.segments == [two]
+    report = asking.export(str(tmp_path / "out"), person.outbox)
+    assert report.sessions == 1
+    assert report.refused == ()
+
+
+def test_what_an_earlier_consent_covered_is_held_back(subject: Subject) -> None:
+    subject.record()
+    subject.clock.time += 60  # type: ignore[attr-defined]
+    subject.sign(("keyboard", "pointer"), ("find where",))
+    assert states(subject) == [release.HELD]
+    assert subject.release().bundles == []
+    fresh = subject.record()
+    assert subject.release().segments == [fresh]
+
+
+def test_without_a_purpose_nothing_is_made_for_release(tmp_path: Path, organisation: Organisation) -> None:
+    person = Subject(str(tmp_path / "home"), organisation, purposes=())
+    assert person.grant.release is None
+    person.record()
+    assert states(person) == []
+    assert person.release(hurry=True).bundles == []
+
+
+def test_an_altered_stream_does_not_leave_and_stops_no_other(subject: Subject) -> None:
+    bad, good = subject.record(), subject.record()
+    path = Path(subject.home.segments, f"{bad}.release")
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    done = subject.release()
+    assert done.segments == [good]
+    assert [segment for segment, _ in done.failed] == [bad]
+
+
+def test_a_receipt_that_changes_under_way_stops_the_release(subject: Subject) -> None:
+    subject.record()
+    grant = subject.grant
+    Path(subject.home.receipt).write_bytes(b"{}")
+    with pytest.raises(NoConsent):
+        release.write(subject.home, subject.clock, grant)
+    assert files(subject) == []
+
+
+@pytest.mark.parametrize("point", ["before-ledger", "after-ledger", "before-rename"])
+def test_a_crash_never_forks_the_chain(
+    subject: Subject, organisation: Organisation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: str
+) -> None:
+    subject.record()
+    subject.release()
+    segment = subject.record()
+    with monkeypatch.context() as patch:
+        if point == "before-rename":
+            rename = os.rename
+            patch.setattr(
+                os, "rename", lambda a, b: CrashAt(rename, 0)(a, b) if str(b).endswith(".bundle") else rename(a, b)
+            )
+        else:
+            append = ledger.Ledger.append
+            at = CrashAt(append, 0, after=point == "after-ledger")
+            patch.setattr(ledger.Ledger, "append", lambda *words, **facts: at(*words, **facts))  # noqa: PLW0108 - binds self
+        with pytest.raises(Crash):
+            subject.release()
+    third = subject.record()
+    subject.release()
+    assert files(subject, ".partial") == []
+    found = [parsed(path) for path in files(subject)]
+    assert len(found) == 3
+    assert len({one.prev for one in found}) == 3
+    report = organisation.export(str(tmp_path / "out"), subject.outbox)
+    assert (report.sessions, report.refused, report.notes) == (3, (), ())
+    assert {segment, third} <= set(known_segments(ledger.Ledger(subject.home, subject.clock).entries()))
+
+
+def test_a_purge_after_a_crash_wins(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = subject.record()
+    rename = os.rename
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            os, "rename", lambda a, b: CrashAt(rename, 0)(a, b) if str(b).endswith(".bundle") else rename(a, b)
+        )
+        with pytest.raises(Crash):
+            subject.release()
+    assert files(subject, ".partial") != []
+    store.purge(subject.home, subject.clock, [segment])
+    subject.record()
+    subject.release()
+    assert files(subject, ".partial") == []
+    assert len(files(subject)) == 1
