@@ -79,6 +79,10 @@ class Gridder:
         if tick > self._tick:
             self._turn(tick)
 
+    def finish(self) -> None:
+        """Nothing will follow in this segment: let out everything."""
+        self._turn(self._tick + 1)
+
     def take(self) -> bytes:
         """The records that are ready."""
         ready = bytes(self._out)

@@ -79,7 +79,7 @@ class Redactor:
     def flush(self, ms: int) -> None:
         """The segment ends at ``ms``: everything held becomes ready. ``begin`` comes next."""
         tick = self._gridder.tick_of(ms)
-        self._gridder.advance(tick + 1)
+        self._gridder.finish()
         self._pass_on()
         if self._runs:
             self._runs.flush(tick // _TICKS)

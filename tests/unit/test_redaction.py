@@ -1,0 +1,360 @@
+"""The redactor: what it makes of input, and what no input can make it do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desktop_logger.errors import Refused
+from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
+from desktop_logger.records.events import Batch, Event
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, STROKE, TYPING, Redacted, gap, signed
+from desktop_logger.records.profiles import BURSTS, CAPS, COARSE, EVENTS, SCOPES, Profile, bucket
+from desktop_logger.redaction import Redactor, coarsen, coarsen_gap, for_release
+
+TEXT, EDIT, ENTER, NAV = KeyClass.TEXT, KeyClass.EDIT, KeyClass.ENTER, KeyClass.NAV
+Record = tuple[int, int, int, int, int, int, int]
+
+
+class Terms(NamedTuple):
+    own: Profile = EVENTS
+    release: Profile | None = None
+    scopes: tuple[str, ...] = SCOPES
+    named_commands: bool = True
+
+
+def key(ms: int, kind: int = TEXT, command: int = 0) -> Event:
+    return (ms, KEY, kind, command, 0, 0)
+
+
+def click(ms: int, button: int = Button.LEFT) -> Event:
+    return (ms, CLICK, button, 1, 0, 0)
+
+
+def scroll(ms: int, n: int = 1, way: int = Direction.DOWN) -> Event:
+    return (ms, SCROLL, way, n, 0, 0)
+
+
+def move(ms: int, dx: int, dy: int = 0) -> Event:
+    return (ms, MOVE, 0, 0, dx, dy)
+
+
+def redact(
+    events: list[Event], terms: Terms, end: int | None = None, cuts: tuple[int, ...] = ()
+) -> tuple[Redacted, Redacted]:
+    """One segment's records; the input is cut into batches after the events numbered in ``cuts``."""
+    redactor = Redactor(terms)
+    redactor.begin(0)
+    own, release = b"", b""
+    for first, last in zip((0, *cuts), (*cuts, len(events)), strict=True):
+        part = events[first:last]
+        redactor.feed(Batch(part, 0))
+        if part:
+            redactor.advance(part[-1][0])
+        taken = redactor.take()
+        own, release = own + taken[0], release + taken[1]
+    redactor.flush(end if end is not None else max((event[0] for event in events), default=0))
+    taken = redactor.take()
+    return Redacted(own + taken[0]), Redacted(release + taken[1])
+
+
+def made(events: list[Event], profile: Profile, end: int | None = None) -> list[Record]:
+    return list(RECORD.iter_unpack(redact(events, Terms(own=profile), end)[0]))
+
+
+# --- events ---------------------------------------------------------------------------------------------------
+
+
+def test_events_are_classes_on_a_grid() -> None:
+    events = [key(5), key(39, EDIT), key(40, KeyClass.COMMAND, Command.COPY), click(41), scroll(45, 2), scroll(59)]
+    assert made(events, EVENTS) == [
+        (0, KEY, TEXT, 0, 0, 0, 0),
+        (1, KEY, EDIT, 0, 0, 0, 0),
+        (2, KEY, KeyClass.COMMAND, Command.COPY, 0, 0, 0),
+        (2, CLICK, Button.LEFT, 1, 0, 0, 0),
+        (2, SCROLL, Direction.DOWN, 3, 0, 0, 0),
+    ]
+
+
+def test_movement_is_summed_per_tick_and_no_pixel_is_lost() -> None:
+    records = made([move(0, 3), move(19, 3), move(20, 1), move(40, 1, -9)], EVENTS)
+    assert records == [(0, MOVE, 0, 1, 0, 0, 0), (2, MOVE, 0, 1, 0xFFFE, 0, 0)]
+
+
+def test_a_jump_too_far_for_one_record_goes_on_in_the_next_tick() -> None:
+    records = made([move(0, 200_000), move(20, 0), move(60, 0)], EVENTS)
+    assert sum(signed(r[3]) for r in records) == 50_000
+
+
+def test_at_most_fifty_movements_a_second() -> None:
+    assert len(made([move(ms, 10) for ms in range(1000)], EVENTS)) == 50
+
+
+def test_time_that_goes_back_is_held() -> None:
+    assert [r[0] for r in made([key(100), key(20), key(140)], EVENTS)] == [5, 5, 7]
+
+
+def test_scopes_that_are_not_granted_make_nothing() -> None:
+    events = [key(0), click(1), move(2, 50), scroll(3)]
+    for profile in (EVENTS, BURSTS, COARSE):
+        keyboard, _ = redact(events, Terms(own=profile, scopes=("keyboard",)))
+        pointer, _ = redact(events, Terms(own=profile, scopes=("pointer",)))
+        nothing, _ = redact(events, Terms(own=profile, scopes=()))
+        assert {r[1] for r in RECORD.iter_unpack(keyboard)} <= {KEY, TYPING}
+        assert {r[1] for r in RECORD.iter_unpack(pointer)} <= {CLICK, SCROLL, MOVE, STROKE}
+        assert nothing == b""
+
+
+def test_commands_lose_their_names_unless_granted() -> None:
+    own, _ = redact([key(0, KeyClass.COMMAND, Command.PASTE)], Terms(named_commands=False))
+    assert RECORD.unpack(own)[3] == Command.NONE
+
+
+# --- bursts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_of_text_and_edit_is_one_record() -> None:
+    events = [key(3000 + 400 * n, EDIT if n == 3 else TEXT) for n in range(8)]
+    assert made(events, BURSTS) == [(3, TYPING, 0, 7, 1, 2, 3)]
+
+
+def test_a_run_ends_at_a_pause_or_at_another_class() -> None:
+    run = [key(100 * n) for n in range(5)]
+    later = [key(4000 + 100 * n) for n in range(5)]
+    assert made(run + later, BURSTS) == [(0, TYPING, 0, 5, 0, 0, 0), (4, TYPING, 0, 5, 0, 0, 4)]
+    events = [*run, key(1500, ENTER), *(key(1600 + n) for n in range(4))]
+    assert made(events, BURSTS) == [
+        (0, TYPING, 0, 5, 0, 0, 0), (1, KEY, ENTER, 0, 0, 0, 1), (1, TYPING, 0, 4, 0, 0, 0),
+    ]  # fmt: skip
+
+
+def test_the_scopes_do_not_split_each_others_runs() -> None:
+    events = [event for n in range(6) for event in (key(100 * n), click(100 * n + 50))]
+    assert sorted(made(events, BURSTS)) == sorted(
+        [(0, TYPING, 0, 6, 0, 0, 0), (0, CLICK, Button.LEFT, 6, 0, 0, 0)]
+    )  # fmt: skip
+
+
+def test_a_short_run_joins_the_next_one() -> None:
+    events = [key(0), key(100), key(1000, NAV), *(key(5000 + 300 * n, EDIT if n == 1 else TEXT) for n in range(4))]
+    assert made(events, BURSTS) == [(1, KEY, NAV, 0, 0, 0, 1), (5, TYPING, 0, 5, 1, 0, 4)]
+
+
+def test_a_short_run_stands_alone_at_the_segments_end() -> None:
+    assert made([key(0), key(100)], BURSTS, end=9000) == [(9, TYPING, 0, 2, 0, 0, 9)]
+
+
+def test_runs_of_clicks_scrolls_and_strokes() -> None:
+    events = [
+        click(0), click(300), click(400, Button.RIGHT), scroll(1000, 3), scroll(1100, 2), scroll(1200, 1, Direction.UP),
+        *(move(2000 + 20 * n, 8, -4) for n in range(20)), click(2600),
+    ]  # fmt: skip
+    assert made(events, BURSTS) == [
+        (0, CLICK, Button.LEFT, 2, 0, 0, 0),
+        (0, CLICK, Button.RIGHT, 1, 0, 0, 0),
+        (1, SCROLL, Direction.DOWN, 5, 0, 0, 1),
+        (1, SCROLL, Direction.UP, 1, 0, 0, 0),
+        (2, STROKE, 0, 2, 0xFFFF, 0, 1),  # 160 px and -80 px in cells of 64
+        (2, CLICK, Button.LEFT, 1, 0, 0, 0),
+    ]
+
+
+def test_what_a_stroke_leaves_over_is_carried_to_the_next() -> None:
+    strokes = [move(3000 * n, 40) for n in range(8)]
+    assert sum(signed(r[3]) for r in made(strokes, BURSTS)) == 5  # 320 px
+    assert len(made(strokes, BURSTS)) == 8
+
+
+def test_a_gap_ends_runs_and_holds_a_short_one() -> None:
+    events = [
+        *(key(100 * n) for n in range(4)),
+        (1000, GAP, Reason.SECURE, 7, 0, 0),
+        *(key(8000 + n) for n in range(4)),
+    ]
+    assert made(events, BURSTS) == [
+        (0, TYPING, 0, 4, 0, 0, 0), (1, GAP, Reason.SECURE, 0, 0, 0, 7), (8, TYPING, 0, 4, 0, 0, 8),
+    ]  # fmt: skip
+
+
+def test_a_run_longer_than_a_field_is_cut_and_nothing_is_lost() -> None:
+    records = made([key(n // 100) for n in range(70_000)], BURSTS)
+    assert [r[3] for r in records] == [65_535, 4_465]
+
+
+# --- coarse, gaps, coarsening ---------------------------------------------------------------------------------
+
+
+def test_coarse_is_bursts_in_buckets() -> None:
+    events = [*(key(130_000 + 100 * n) for n in range(40)), move(200_000, -640, 64), click(200_100)]
+    assert made(events, COARSE) == [
+        (2, TYPING, 0, 6, 0, 2, 5),  # 40 keys, 3 s, a gap of 130 s
+        (3, STROKE, 0, 0x10000 - 4, 1, 0, 5),
+        (3, CLICK, Button.LEFT, 1, 0, 0, 0),
+    ]
+
+
+def test_no_bucket_exceeds_its_cap() -> None:
+    events = [*(key(n) for n in range(9000)), *(key(9000 + n, EDIT) for n in range(900)), move(900_000, 32767 * 4)]
+    typing, stroke = made(events, COARSE)
+    assert typing[3:5] == (CAPS["n_text"], CAPS["n_edit"])
+    assert stroke[3] == CAPS["cells"]
+    assert stroke[6] == CAPS["gap"]
+
+
+def test_a_released_gap_knows_no_reason() -> None:
+    events: list[Event] = [(5000, GAP, Reason.SECURE, 100, 0, 0)]
+    own, release = redact(events, Terms(EVENTS, COARSE))
+    assert RECORD.unpack(own) == (250, GAP, Reason.SECURE, 0, 0, 0, 100)
+    assert RECORD.unpack(release) == (0, GAP, Reason.UNOBSERVED, 0, 0, 0, 7)
+    _, release = redact(events, Terms(EVENTS, BURSTS))
+    assert RECORD.unpack(release) == (5, GAP, Reason.UNOBSERVED, 0, 0, 0, 100)
+    assert coarsen_gap(gap(Reason.PAUSED, 9), COARSE) == RECORD.pack(0, GAP, Reason.UNOBSERVED, 0, 0, 0, 4)
+    assert coarsen_gap(gap(Reason.PAUSED, 1 << 31), COARSE)[12] == CAPS["seconds"]
+
+
+def test_nothing_is_ever_made_finer() -> None:
+    with pytest.raises(Refused):
+        coarsen(Redacted(b""), COARSE, BURSTS)
+
+
+def test_a_segment_that_ends_before_its_last_event_loses_nothing() -> None:
+    assert len(made([click(500), move(500, 40)], EVENTS, end=100)) == 2
+
+
+def test_segments_stand_alone() -> None:
+    redactor = Redactor(Terms(BURSTS, COARSE))
+    events = [key(0), move(100, 70), key(500), click(700)]
+    results = []
+    for start in (0, 600_000):
+        redactor.begin(start)
+        redactor.feed(Batch([(start + e[0], *e[1:]) for e in events], 0))
+        redactor.flush(start + 599_000)
+        results.append(redactor.take())
+    assert results[0] == results[1]
+    assert results[0][0]
+
+
+# --- properties -----------------------------------------------------------------------------------------------
+
+KINDS = st.sampled_from([key(0), key(0), key(0, EDIT), key(0, ENTER), key(0, KeyClass.COMMAND, Command.COPY), click(0),
+                         click(0, Button.RIGHT), scroll(0), scroll(0, 3, Direction.UP), (0, GAP, Reason.SECURE, 3, 0, 0),
+                         move(0, 5, -3), move(0, -200, 900), move(0, 1), move(0, 64)])  # fmt: skip
+STEPS = st.sampled_from([0, 1, 7, 20, 150, 150, 400, 999, 2000, 2500, 61_000])
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> list[Event]:
+    """Input in order of time."""
+    t = draw(st.integers(0, 5000))
+    events: list[Event] = []
+    for kind, step in draw(st.lists(st.tuples(KINDS, STEPS), max_size=60)):
+        t += step
+        events.append((t, *kind[1:]))
+    return events
+
+
+PROFILE = st.sampled_from([EVENTS, BURSTS, COARSE])
+
+
+@given(inputs())
+def test_coarsening_composes(events: list[Event]) -> None:
+    fine = redact(events, Terms(EVENTS))[0]
+    assert coarsen(coarsen(fine, EVENTS, BURSTS), BURSTS, COARSE) == coarsen(fine, EVENTS, COARSE)
+
+
+@given(inputs(), PROFILE, PROFILE)
+def test_what_is_released_is_the_coarsening_of_what_is_kept(events: list[Event], own: Profile, to: Profile) -> None:
+    if to.rank >= own.rank:
+        kept, released = redact(events, Terms(own, to))
+        end = max((event[0] for event in events), default=0) // own.grid_ms
+        assert released == for_release(kept, own, to, end)
+        assert kept == coarsen(
+            redact(events, Terms(EVENTS))[0], EVENTS, own, max((e[0] for e in events), default=0) // 20
+        )
+
+
+@given(inputs(), PROFILE, st.data())
+def test_how_input_is_cut_into_batches_does_not_show(events: list[Event], own: Profile, data: st.DataObject) -> None:
+    cuts = tuple(sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=6))))
+    assert redact(events, Terms(own, COARSE), cuts=cuts) == redact(events, Terms(own, COARSE))
+
+
+@given(inputs(), PROFILE, st.data())
+def test_what_is_equal_on_the_grid_is_equal_in_every_byte(
+    events: list[Event], own: Profile, data: st.DataObject
+) -> None:
+    """Non-interference: times within one tick, and how a movement is cut up within it, do not show."""
+    other: list[Event] = []
+    floor = 0
+    for t, what, code, extra, dx, dy in events:
+        low = max(t - t % EVENTS.grid_ms, floor)
+        floor = data.draw(st.integers(low, t - t % EVENTS.grid_ms + EVENTS.grid_ms - 1))
+        if what == MOVE and data.draw(st.booleans()):
+            part = data.draw(st.integers(-50, 50))
+            other += [(floor, MOVE, 0, 0, part, -part), (floor, MOVE, 0, 0, dx - part, dy + part)]
+        else:
+            other.append((floor, what, code, extra, dx, dy))
+    end = events[-1][0] if events else 0
+    assert redact(other, Terms(own, COARSE), end) == redact(events, Terms(own, COARSE), end)
+
+
+@given(inputs(), st.sampled_from([BURSTS, COARSE]), st.data())
+def test_bursts_know_no_time_within_a_second_of_a_key_or_click(
+    events: list[Event], own: Profile, data: st.DataObject
+) -> None:
+    events = [event for event in events if event[1] in (KEY, CLICK, SCROLL)]
+    other: list[Event] = []
+    floor = 0
+    for event in events:
+        second = event[0] - event[0] % 1000
+        floor = data.draw(st.integers(max(second, floor), second + 999))
+        other.append((floor, *event[1:]))
+    end = events[-1][0] + 1000 if events else 0
+    for scope in SCOPES:
+        assert redact(other, Terms(own, scopes=(scope,)), end) == redact(events, Terms(own, scopes=(scope,)), end)
+
+
+@given(inputs())
+def test_every_press_click_step_and_pixel_is_counted(events: list[Event]) -> None:
+    end = (events[-1][0] if events else 0) + 1000
+    fine, runs = made(events, EVENTS, end), made(events, BURSTS, end)
+    pressed = Counter(e[2] for e in events if e[1] == KEY)
+    assert Counter(r[2] for r in fine if r[1] == KEY) == pressed
+    assert sum(r[3] for r in runs if r[1] == TYPING) == pressed[TEXT]
+    assert sum(r[4] for r in runs if r[1] == TYPING) == pressed[EDIT]
+    assert Counter(r[2] for r in runs if r[1] == KEY) == Counter({k: n for k, n in pressed.items() if k > EDIT})
+    for kind in (CLICK, SCROLL):
+        wanted: Counter[int] = Counter()
+        for event in events:
+            if event[1] == kind:
+                wanted[event[2]] += event[3]
+        for records in (fine, runs):
+            counted: Counter[int] = Counter()
+            for record in records:
+                if record[1] == kind:
+                    counted[record[2]] += record[3]
+            assert counted == wanted
+    x = sum(e[4] for e in events)
+    assert abs(x - 4 * sum(signed(r[3]) for r in fine if r[1] == MOVE)) < 4
+    assert abs(x - 64 * sum(signed(r[3]) for r in runs if r[1] == STROKE)) < 64 + 4
+    assert sum(r[6] for r in fine if r[1] == GAP) == sum(e[3] for e in events if e[1] == GAP)
+
+
+@given(inputs(), PROFILE)
+def test_no_field_holds_more_than_its_closed_list(events: list[Event], own: Profile) -> None:
+    kinds = {KEY: KeyClass, CLICK: Button, SCROLL: Direction, GAP: Reason}
+    for _, kind, code, a, b, c, d in made(events, own):
+        assert code in [int(value) for value in kinds[kind]] if kind in kinds else code == 0
+        if kind == KEY:
+            assert a in [int(value) for value in Command]
+            assert (b, c) == (0, 0)
+        if own is COARSE and kind not in (GAP, KEY):
+            cells = CAPS["cells"]
+            assert abs(signed(a)) <= max(cells, CAPS["n_text"])
+            assert c <= CAPS["duration"]
+            assert d <= CAPS["gap"]
+    assert bucket(5, 9) == 3
