@@ -15,8 +15,10 @@ from typing import Any
 import pexpect
 import pytest
 
-from desktop_logger import policy, sealing
+from desktop_logger import disk, policy, sealing
 from tests.unit.test_policy import organisation
+
+from .conftest import Installed, PlainUser
 
 LOGGER = [sys.executable, "-m", "desktop_logger"]
 PASSPHRASE = "a plain passphrase"  # noqa: S105 - a made-up one
@@ -413,14 +415,33 @@ def test_nothing_about_consent_can_be_answered_by_an_option() -> None:
             assert option not in done.stdout
 
 
-def test_a_home_that_cannot_be_written_is_said_before_anything_is_asked(desk: Desk) -> None:
-    if os.getuid() == 0:
-        pytest.skip("root bypasses permissions; the suite's plain user covers it")
-    os.makedirs(desk.home, mode=0o500)
-    child = desk.terminal("consent", "sign")
+def test_a_home_that_cannot_be_written_is_said_before_anything_is_asked(
+    installed: Installed, plain_user: PlainUser
+) -> None:
+    home = os.path.join(plain_user.home, "read-only")
+    os.mkdir(home, 0o500)
+    os.chown(home, plain_user.uid, plain_user.gid)
+    child = plain_user.spawn(
+        [installed.command, "consent", "sign"], env=plain_user.environment(DESKTOP_LOGGER_HOME=home)
+    )
     code, said = ended(child)
     assert code == 5
     assert "cannot write" in said
+    assert os.listdir(home) == []
+
+
+def test_a_withdrawal_that_finds_the_store_held_is_recorded_later(desk: Desk) -> None:
+    desk.sign()
+    with disk.locked(os.path.join(desk.home, "store.lock")):
+        started = time.monotonic()
+        said = desk.run("consent", "withdraw")
+        assert time.monotonic() - started < 5
+    assert "the ledger will say so later" in said
+    assert desk.status()["state"] == "ConsentWithdrawn"
+    desk.sign(renewal=True)
+    with open(os.path.join(desk.home, "ledger", "ledger.jsonl"), encoding="utf-8") as file:
+        kinds = [json.loads(line)["kind"] for line in file]
+    assert kinds == ["ledger.created", "consent.given", "consent.withdrawn", "consent.given"]
 
 
 def test_show_prints_the_notice_and_records_nothing(desk: Desk) -> None:

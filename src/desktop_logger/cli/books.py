@@ -16,8 +16,8 @@ from desktop_logger.store.known import known_segments
 class StoreBooks:
     """``consent.ceremony.Books`` on the real store of a home."""
 
-    def __init__(self, home: Home, clock: Clock) -> None:
-        self.home, self.clock = home, clock
+    def __init__(self, home: Home, clock: Clock, patience_s: float = 10.0) -> None:
+        self.home, self.clock, self.patience_s = home, clock, patience_s
         self.ledger = Ledger(home, clock)
 
     def exist(self) -> bool:
@@ -43,8 +43,9 @@ class StoreBooks:
         return hexdigest(lines[0]), hexdigest(lines[-1])
 
     def record(self, kind: str, **facts: Any) -> None:
-        """One ledger entry."""
-        store.note(self.home, self.clock, kind, **facts)
+        """One ledger entry. Raises ``Unavailable`` when somebody holds the store for longer than our patience."""
+        with store.locked(self.home, self.patience_s):
+            self.ledger.append(kind, **facts)
 
     def released_remains(self) -> bool:
         """Whether something that was released has not been erased: then its device key is still needed."""

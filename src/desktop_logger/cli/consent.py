@@ -5,6 +5,7 @@ Signing and joining need a person at a terminal. Withdrawing needs nothing: no p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -134,14 +135,15 @@ def withdraw(as_json: AsJson = False) -> None:
 
     place, clock = home(), Clock()
     path = withdrawing.withdraw(place, clock)
-    control.halt(place, "stop")
+    with contextlib.suppress(DesktopLoggerError):
+        control.halt(place, "stop")  # whatever it answers, the gate is closed by the marker
     if not as_json:
         print(
             "Withdrawn. Nothing is recorded any more." + (f" Your receipt of this: {path}" if path else ""), flush=True
         )
     from .books import StoreBooks
 
-    books = StoreBooks(place, clock)
+    books = StoreBooks(place, clock, patience_s=0.3)
     try:
         withdrawing.record_pending(place, books.record)
     except DesktopLoggerError as error:

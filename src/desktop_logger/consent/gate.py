@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING
 
 from desktop_logger import disk
-from desktop_logger.errors import ClockSetBack, NoConsent
+from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent
 
 from .grant import MAKER, Grant, facts_of_wire
 
@@ -38,6 +38,7 @@ def check(home: Home, clock: Clock) -> Grant:
     """Validate everything and make the grant. Raises ``NoConsent`` with the DPV state."""
     from .validation import validate
 
+    refuse_foreign_home(home)
     note_time(home, clock)
     return Grant(MAKER, **validate(home, clock))
 
@@ -67,6 +68,14 @@ def recheck(home: Home, grant: Grant, clock: Clock) -> None:
                 f"{path} has changed since the consent was checked", "Run: desktop-logger consent status",
                 state="ConsentInvalidated",
             )  # fmt: skip
+
+
+def refuse_foreign_home(home: Home) -> None:
+    """Raise ``NoConsent`` when the home is not ours alone. A home that does not exist passes."""
+    try:
+        home.check()
+    except DesktopLoggerError as error:
+        raise NoConsent(error.message, error.hint) from None
 
 
 def refuse_withdrawn(home: Home) -> None:

@@ -21,7 +21,7 @@ from desktop_logger.paths import Home, shipped
 from desktop_logger.records.profiles import PROFILES, Profile
 
 from . import digest, identity, notices, person
-from .gate import CLOCK_TOLERANCE_S, file_digest, refuse_expired, refuse_withdrawn
+from .gate import CLOCK_TOLERANCE_S, file_digest, refuse_expired, refuse_foreign_home, refuse_withdrawn
 from .grant import Recipient
 from .receipt import LARGEST, Receipt, verify
 
@@ -51,10 +51,7 @@ def validate(home: Home, clock: Clock) -> dict[str, Any]:
 
 def examine(home: Home, clock: Clock) -> Valid:
     """The receipt in force, if it is valid now. Raises ``NoConsent`` with the DPV state."""
-    try:
-        home.check()
-    except DesktopLoggerError as error:
-        raise NoConsent(error.message, error.hint) from None
+    refuse_foreign_home(home)
     refuse_withdrawn(home)
     data, receipt = read(home)
     if os.path.lexists(withdrawal_path(home, receipt.header.id)):
