@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from desktop_logger import control, keystore, store
 from desktop_logger.clock import Clock
+from desktop_logger.consent import withdrawing
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, Unavailable
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
@@ -54,3 +56,12 @@ class StoreBooks:
         except DesktopLoggerError:
             return True
         return any(one.bundles and not one.erased for one in known.values())
+
+    def end_if_withdrawn(self) -> bool | None:
+        """After a deletion: destroy the device key of a withdrawn consent if nothing needs it any more.
+
+        Whether it is gone; ``None`` where nothing is withdrawn.
+        """
+        if not os.path.lexists(self.home.withdrawn):
+            return None
+        return withdrawing.finish(self.home, released_remains=self.released_remains())

@@ -152,7 +152,7 @@ def withdraw(as_json: AsJson = False) -> None:
     deleted = False
     if not as_json and os.isatty(0) and os.isatty(1):
         deleted = _offer_purge(place, clock)
-    gone = withdrawing.finish(place, released_remains=books.released_remains())
+    gone = books.end_if_withdrawn()
     if as_json:
         print(json.dumps({"withdrawn": True, "receipt": path, "device_key_destroyed": gone, "deleted": False}))
     elif not deleted:
