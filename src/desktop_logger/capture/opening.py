@@ -15,6 +15,7 @@ from typing import NamedTuple
 from desktop_logger.errors import Unavailable
 
 _WAIT_S = 5.0
+_SOCKET = "/tmp/.X11-unix/X"  # noqa: S108  (where X servers have always listened)
 _LOCAL, _WILD = 256, 65535
 _COOKIE = b"MIT-MAGIC-COOKIE-1"
 _START = "Start inside a graphical session."
@@ -51,8 +52,8 @@ def open_display(name: str) -> Opened:
 
 
 def _connected(number: str, name: str) -> socket.socket:
-    path = f"/tmp/.X11-unix/X{number}"  # noqa: S108  fixed by the protocol; Linux servers also listen abstractly
-    for address in (path, "\0" + path):
+    path = _SOCKET + number
+    for address in (path, "\0" + path):  # servers on Linux listen on both
         link = socket.socket(socket.AF_UNIX)
         link.settimeout(_WAIT_S)
         try:
