@@ -1,9 +1,10 @@
-"""Replay files and previews: what each line makes, and what every bad line is told."""
+"""Replay files: what each line makes, and what every bad line is told."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,10 @@ from desktop_logger import capture
 from desktop_logger.capture.replay import Reader
 from desktop_logger.errors import Unavailable, UsageError
 from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.events import Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
-from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES
-from desktop_logger.source import preview
+from desktop_logger.records.events import Batch, Event
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, describe
+from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, Profile
+from desktop_logger.redaction import Redactor
 
 
 def written(path: Path, *lines: str) -> str:
@@ -28,6 +29,24 @@ def written(path: Path, *lines: str) -> str:
 def events(path: Path, *lines: str) -> list[Event]:
     reader = Reader(written(path, *lines))
     return [event for _, made in reader.lines() for event in made] + reader.rest()
+
+
+class Terms(NamedTuple):
+    own: Profile
+    scopes: tuple[str, ...] = SCOPES
+    named_commands: bool = False
+    release: Profile | None = None
+
+
+def records(path: str, profile: Profile) -> list[dict[str, Any]]:
+    """What a whole file becomes."""
+    reader, redactor = Reader(path), Redactor(Terms(profile))
+    redactor.begin(0)
+    for _, made in reader.lines():
+        redactor.feed(Batch(made, reader.last))
+    redactor.feed(Batch(reader.rest(), reader.last))
+    redactor.flush(reader.last)
+    return [describe(record, profile) for record in RECORD.iter_unpack(redactor.take()[0])]
 
 
 def press(t: float, name: str, *, down: bool = True) -> str:
@@ -117,7 +136,7 @@ BAD = {
 def test_a_bad_line_is_named_with_its_reason_and_never_repeated(tmp_path: Path, line: str, reason: str) -> None:
     path = written(tmp_path, press(1, "Return"), "", line)
     with pytest.raises(UsageError) as caught:
-        list(preview(path, EVENTS))
+        records(path, EVENTS)
     assert caught.value.message.startswith(f"{path}, line 3: ")
     assert reason in caught.value.message
     assert caught.value.exit_status == 2
@@ -128,13 +147,13 @@ def test_bytes_that_are_not_text(tmp_path: Path) -> None:
     path = tmp_path / "input.jsonl"
     path.write_bytes(b'{"t": 0, "key": "\xff", "down": true}\n')
     with pytest.raises(UsageError, match="line 1: not UTF-8"):
-        list(preview(str(path), EVENTS))
+        records(str(path), EVENTS)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.jsonl")
     with pytest.raises(UsageError, match="cannot read"):
-        list(preview(missing, EVENTS))
+        records(missing, EVENTS)
     with pytest.raises(Unavailable, match="cannot read"):
         capture.choose(f"replay:{missing}")
 
@@ -149,20 +168,22 @@ def test_backends_by_name(tmp_path: Path) -> None:
             capture.load(unknown)
 
 
-def test_a_preview_shows_each_line_beside_what_it_makes(tmp_path: Path) -> None:
+def test_a_file_under_each_profile(tmp_path: Path) -> None:
     path = written(tmp_path, press(0.1, "h"), press(0.2, "i"), press(0.3, "Return"), press(9, "x"))
-    shown = list(preview(path, EVENTS))
-    assert [raw["key"] if raw else None for raw, _ in shown] == ["h", "i", "Return", "x", None]
-    assert [rows for _, rows in shown] == [
-        [{"record": "key", "t": 0.1, "class": "TEXT"}],
-        [{"record": "key", "t": 0.2, "class": "TEXT"}],
-        [{"record": "key", "t": 0.3, "class": "ENTER"}],
-        [{"record": "key", "t": 9.0, "class": "TEXT"}],
-        [],
+    assert records(path, EVENTS) == [
+        {"record": "key", "t": 0.1, "class": "TEXT"},
+        {"record": "key", "t": 0.2, "class": "TEXT"},
+        {"record": "key", "t": 0.3, "class": "ENTER"},
+        {"record": "key", "t": 9.0, "class": "TEXT"},
     ]
-    (row,) = [row for _, rows in preview(path, BURSTS) for row in rows if row["record"] == "typing"]
-    assert row == {"record": "typing", "t": 9.0, "n_text": 3, "n_edit": 0, "duration": 0, "gap": 9}
-    assert [row["record"] for _, rows in preview(path, COARSE) for row in rows] == ["key", "typing"]
+    assert records(path, BURSTS) == [
+        {"record": "key", "t": 0.0, "class": "ENTER", "gap": 0},
+        {"record": "typing", "t": 9.0, "n_text": 3, "n_edit": 0, "duration": 0, "gap": 9},
+    ]
+    assert records(path, COARSE) == [
+        {"record": "key", "t": 0, "class": "ENTER", "gap": 0},
+        {"record": "typing", "t": 0, "n_text": 2, "n_edit": 0, "duration": 0, "gap": 4},
+    ]
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?-+ äöüßéñжзи你好"
@@ -176,8 +197,8 @@ def test_two_texts_of_one_length_look_the_same(
     length = min(len(first), len(second))
     folder = tmp_path_factory.mktemp("texts")
 
-    def redacted(text: str) -> list[list[dict[str, int | float | str]]]:
+    def redacted(text: str) -> list[dict[str, Any]]:
         lines = [line for n, char in enumerate(text) for line in (press(n / 10, char), press(n / 10, char, down=False))]
-        return [rows for _, rows in preview(written(folder, *lines), PROFILES[name])]
+        return records(written(folder, *lines), PROFILES[name])
 
     assert redacted(first[:length]) == redacted(second[:length])

@@ -1,9 +1,8 @@
-"""The capture process, and the preview of what it would make of an input file."""
+"""The capture process: a backend, the redactor, and the pipe to the writer."""
 
 from __future__ import annotations
 
 from .loop import Source
 from .outlet import Outlet
-from .previewing import preview
 
-__all__ = ["Outlet", "Source", "preview"]
+__all__ = ["Outlet", "Source"]
