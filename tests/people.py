@@ -14,7 +14,7 @@ import pexpect
 
 from tests.testbed import environment, wait_until
 
-PASSPHRASE = "correct horse battery staple"
+PASSPHRASE = "correct horse battery staple"  # noqa: S105  nothing real is behind it
 LOGGER = [sys.executable, "-m", "desktop_logger"]
 
 
@@ -28,11 +28,19 @@ class Person:
         for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "LANGUAGE", "SUDO_UID", "SUDO_USER"):
             self.env.pop(name, None)
 
-    def run(self, *words: str, passphrase: str | None = None, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, passphrase: str | None = None, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """One command as a whole process; its passphrase, where given, through a descriptor."""
         if passphrase is None:
             return subprocess.run(
-                [*LOGGER, *words], env=self.env, capture_output=True, text=True, input=stdin or "", check=False, timeout=60
+                [*LOGGER, *words],
+                env=self.env,
+                capture_output=True,
+                text=True,
+                input=stdin or "",
+                check=False,
+                timeout=60,
             )
         reading, writing = os.pipe()
         os.write(writing, passphrase.encode() + b"\n")
@@ -93,7 +101,7 @@ class Person:
             else:
                 child.close()
                 assert child.exitstatus == 0, shown
-                return shown
+                return str(shown)
 
     def start(self, *words: str) -> str:
         """Start recording; it must run when this returns."""

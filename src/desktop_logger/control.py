@@ -24,6 +24,8 @@ VERBS = ("status", "pause", "resume", "stop", "hold", "go")
 
 FRAME_BYTES = 4096
 ANSWER_S = 0.3
+WAIT = b"wait\n"
+"""Sent before the answer of a verb that may take longer than ``ANSWER_S``."""
 HOLD_S = 15
 """A hold that nobody lifts ends by itself after this time."""
 
@@ -102,8 +104,8 @@ def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[
             if not chunk or len(received) > FRAME_BYTES:
                 raise absent
             received += chunk
-            if received == b"wait\n":
-                received = b""
+            if received.startswith(WAIT):
+                received = received.removeprefix(WAIT)
                 connection.settimeout(5.0)
         answer: dict[str, Any] = json.loads(received)
     except TimeoutError:

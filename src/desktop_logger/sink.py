@@ -8,6 +8,7 @@ them, so that the file's growth does not tell when somebody types.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -102,6 +103,14 @@ class Sink:
             return BEAT_S
         return max(0.0, min(BEAT_S, min(self.due.values()) - self.clock.monotonic()))
 
+    def finish(self) -> None:
+        """Seal, and keep the gap in which recording ended in a last short segment, if consent still allows one."""
+        self.close()
+        if self.waiting:
+            with contextlib.suppress(NoConsent):
+                self._open()
+                self.close()
+
     def close(self) -> None:
         """Seal the open segment, if there is one."""
         if self.segment is not None:
@@ -154,7 +163,7 @@ def run(records: int, key: int, report: int) -> int:
             if time.monotonic() - spoken >= BEAT_S - 0.5:
                 say(state="alive")
                 spoken = time.monotonic()
-        sink.close()
+        sink.finish()
         note_stopped(sink.home, sink.clock, sink.gap_seconds)
     except NoConsent as error:
         say(state="no-consent", error=error.message, hint=error.hint)

@@ -60,7 +60,7 @@ class Answering:
         try:
             request = control.parse(data)
             if request["verb"] in SLOW:
-                client.sendall(b"wait\n")
+                client.sendall(control.WAIT)
             answer = self.do(request["verb"], request.get("seconds"))
         except DesktopLoggerError as error:
             answer = {"error": error.message, "hint": error.hint, "status": error.exit_status}

@@ -95,7 +95,9 @@ def spawn(role: str, module: str, arguments: list[str], descriptors: list[int], 
     os.set_blocking(report, False)
     given = [*descriptors, report_end]
     numbers = list(range(_FIRST, _FIRST + len(given)))
-    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, source, number) for source, number in zip(given, numbers, strict=True)]
+    actions: list[tuple[Any, ...]] = [
+        (os.POSIX_SPAWN_DUP2, source, number) for source, number in zip(given, numbers, strict=True)
+    ]
     if quiet:
         actions += [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     argv = [sys.executable, "-I", "-m", module, *arguments, *map(str, numbers)]

@@ -78,13 +78,15 @@ class Crew:
         with contextlib.suppress(OSError):
             os.write(self._sign, text.encode() + b"\n")
 
-    def end_indicator(self, seconds: float = 0.0) -> None:
-        """End the sign."""
+    def end_indicator(self, seconds: float = 0.0) -> int | None:
+        """End the sign. Returns its status, if it had ended by itself."""
         self._sign = _replace(self._sign)
-        if self.indicator is not None:
-            child, self.indicator = self.indicator, None
-            self._part(child, seconds)
-            self.save_pids()
+        if self.indicator is None:
+            return None
+        child, self.indicator = self.indicator, None
+        self._part(child, seconds)
+        self.save_pids()
+        return child.status
 
     # --- keeper and writer ------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from typing import Any
 from desktop_logger import confine
 
 ALIVE_S = 1.0
+DISPLAY_LOST = 4
+"""Exit status when the display is gone; 5 when only the sign is."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
 MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"))
 
@@ -191,8 +193,8 @@ def run(kind: str, sign: int, report: int) -> int:
             marks = face.read()
             if marks:
                 os.write(report, marks.encode() + b"\n")
-    except Exception:  # noqa: BLE001  the display or the supervisor is gone: no sign, and so no recording
-        return 5
+    except Exception:  # noqa: BLE001  python-xlib again: the display is gone, and with it the sign
+        return DISPLAY_LOST
 
 
 def main(argv: list[str]) -> int:

@@ -24,9 +24,9 @@ LAST_S = 900
 
 def start(place: Home, clock: Clock, key: int, report: int) -> None:
     """Prepare one writer's life. ``key`` is the pipe to the writer: epoch (4 bytes) ‖ KEK (32) ‖ grant."""
-    from desktop_logger import store
     import functools
 
+    from desktop_logger import store
     from desktop_logger.consent import gate, withdrawing
     from desktop_logger.keystore import load_kek
 

@@ -40,7 +40,7 @@ WARN_S = 30
 LOST_S = 120
 """After this long without anything that could show the sign, the daemon stops."""
 DISPLAY_LOST = 4
-"""Capture's exit status when its display is gone."""
+"""Exit status of capture and indicator when their display is gone."""
 
 
 class Supervisor:
@@ -215,8 +215,8 @@ class Supervisor:
 
     def _lose_indicator(self) -> None:
         """Nobody can see that we record, so we do not."""
-        self._end_capture(Reason.INDICATOR)
-        self.crew.end_indicator()
+        lost = self.crew.end_indicator() == DISPLAY_LOST
+        self._end_capture(Reason.DISPLAY_LOST if lost else self.reason or Reason.INDICATOR)
         self.seen = False
         self._back_off()
         self._give_up("nothing can show that recording is on, so there is no recording")
@@ -253,13 +253,13 @@ class Supervisor:
     def _end_capture(self, reason: Reason) -> None:
         self._observe_nothing(reason)
         self.running = False
-        self.crew.end_capture()
+        if self.crew.end_capture() == DISPLAY_LOST:
+            self.reason = Reason.DISPLAY_LOST
 
     def _tell_gap(self) -> None:
-        """Hand the writer the gap that ends here."""
-        elapsed = round(self.clock.monotonic() - self.since)
-        if self.reason is not None and elapsed >= 1:
-            self.crew.put(gap(self.reason, elapsed))
+        """Hand the writer the gap that ends here: whole seconds, at least one."""
+        if self.reason is not None:
+            self.crew.put(gap(self.reason, max(1, round(self.clock.monotonic() - self.since))))
 
     def _check_gate(self) -> None:
         """Look again whether consent is valid; end capture at once when it is not."""
@@ -307,8 +307,8 @@ class Supervisor:
             self.wanted, self.until, self.not_before = True, None, 0.0
             self._advance()
         elif verb == "stop":
-            self.stopping = True
-            self._end_capture(Reason.PAUSED)
+            self.stopping, self.running = True, False
+            self.crew.end_capture()
         elif verb == "hold":
             if self.held_until is not None:
                 raise Refused("stored data is being changed already", "Try again in a moment.")
@@ -371,11 +371,8 @@ class Supervisor:
 
     def _shut_down(self) -> None:
         """End in the order of the data: capture, the last gap, the writer, the sign."""
-        if self.running:
-            self.crew.end_capture()
-        else:
-            self._end_capture(self.reason or Reason.PAUSED)
-            self._tell_gap()
+        self.crew.end_capture()
+        self._tell_gap()
         self.crew.end_writer()
         self.crew.end_keeper()
         self.crew.end_indicator(0.3)
