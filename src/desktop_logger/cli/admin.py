@@ -25,7 +25,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def init(
     folder: Annotated[str, typer.Argument(help="A new folder for keys, ledger and policy.", metavar="DIR")],
     organisation: Annotated[
-        str, typer.Option("--organisation", help="Its name, as people will read it.")
+        str, typer.Option("--organisation", help="Its name, as people will read it.", metavar="NAME")
     ] = "Example organisation",
 ) -> None:
     """Make the organisation's keys, locked with a passphrase, and a policy to fill in."""
@@ -88,12 +88,12 @@ def subjects_add(
 )
 def export(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     out: Annotated[str, typer.Option("--out", help="A new folder for the dataset.", metavar="DIR")],
-    purpose: Annotated[str, typer.Option("--purpose", help="The purpose, by its id in the policy.")],
+    purpose: Annotated[str, typer.Option("--purpose", help="The purpose, by its id in the policy.", metavar="NAME")],
     directory: _Dir,
     source: Annotated[
         list[str], typer.Option("--from", help="A folder with bundles; may be given more than once.", metavar="OUTBOX")
     ],
-    form: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.")] = "parquet",
+    form: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.", metavar="NAME")] = "parquet",
     passphrase_fd: _PassphraseFd = None,
     as_json: _Json = False,
 ) -> None:

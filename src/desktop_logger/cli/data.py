@@ -153,7 +153,7 @@ def _facts(place: Home) -> Facts:
 
 def export(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     out: Annotated[str, typer.Option("--out", help="A new file.", metavar="FILE")],
-    form: Annotated[str, typer.Option("--format", help="jsonl, csv or parquet.")] = "jsonl",
+    form: Annotated[str, typer.Option("--format", help="jsonl, csv or parquet.", metavar="NAME")] = "jsonl",
     last: Last = None,
     since: Since = None,
     until: Until = None,
@@ -189,7 +189,7 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
 
 def preview(
     file: Annotated[str, typer.Argument(help="A replay file: one input event a line.", metavar="FILE")],
-    profile: Annotated[str, typer.Option("--profile", help="events, bursts or coarse.")] = "events",
+    profile: Annotated[str, typer.Option("--profile", help="events, bursts or coarse.", metavar="NAME")] = "events",
     as_json: AsJson = False,
 ) -> None:
     """See what a recorded input would become: raw beside redacted. Records nothing, and needs no consent."""
@@ -203,7 +203,7 @@ def preview(
     if profile not in PROFILES:
         raise UsageError(f"'{profile[:20]}' is not a profile", f"Profiles: {', '.join(PROFILES)}.")
     if not as_json:
-        print(f"{'raw input':<34}  what is kept as {profile}")
+        print(f"{'raw input':<36}  what is kept as {profile}")
     for raw, rows in lines(file, PROFILES[profile]):
         if as_json:
             for row in rows:
@@ -212,4 +212,4 @@ def preview(
         kept: list[Row] = rows or [{}]
         for number, row in enumerate(kept):
             left = raw if number == 0 else ""
-            print(f"{left[:34]:<34}  {in_words(row).strip() if row else ''}".rstrip())
+            print(f"{left[:36]:<36}  {in_words(row).strip() if row else ''}".rstrip())

@@ -19,14 +19,16 @@ def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     last: Last = None,
     since: Since = None,
     until: Until = None,
-    segment: Annotated[list[str] | None, typer.Option("--segment", help="This segment; may be repeated.")] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option("--segment", help="This segment; may be repeated.", metavar="ID")
+    ] = None,
     everything_recorded: Annotated[bool, typer.Option("--all", help="Everything recorded.")] = False,
     everything: Annotated[
         bool, typer.Option("--everything", help="Everything recorded, all its keys and the ledger's history.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete what was recorded, now, from every copy; needs no passphrase. Rounds outward to whole segments."""
+    """Delete what was recorded, now, without a passphrase. Older copies of it open no more. Whole segments only."""
     from desktop_logger import control, store
     from desktop_logger.clock import Clock
     from desktop_logger.errors import UsageError

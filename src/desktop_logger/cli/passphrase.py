@@ -9,7 +9,7 @@ import getpass
 import os
 import warnings
 
-from desktop_logger.errors import UsageError
+from desktop_logger.errors import Refused, UsageError
 
 LONGEST = 1024
 
@@ -47,7 +47,7 @@ def has_terminal() -> bool:
 def need_terminal(what: str) -> None:
     """Refuse to go on without a terminal, where something is about to be signed or made."""
     if not has_terminal() or not os.isatty(0):
-        raise UsageError(f"{what} needs a terminal", "Run it yourself in a terminal window, without a pipe.")
+        raise Refused(f"{what} needs a terminal", "Run it yourself in a terminal window, without a pipe.")
 
 
 def ask(prompt: str = "Passphrase:") -> str:
@@ -58,8 +58,8 @@ def ask(prompt: str = "Passphrase:") -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(f"{prompt} ")
-    except (EOFError, getpass.GetPassWarning):
-        raise UsageError("no passphrase was typed", "Nothing was done.") from None
+    except (EOFError, KeyboardInterrupt, getpass.GetPassWarning):
+        raise Refused("no passphrase was typed; nothing was done", "Run it again at any time.") from None
 
 
 def ask_twice() -> str:

@@ -36,11 +36,12 @@ def lines(path: str, profile: Profile) -> Iterator[tuple[str, list[Row]]]:
     checked = list(reader.lines())  # a bad line is said before anything is shown
     redactor = Redactor(_Terms(profile))
     redactor.begin(0)
-    for raw, events in checked:
-        now = round(raw["t"] * 1000)
-        redactor.advance(now)
-        redactor.feed(Batch(events, now))
-        yield json.dumps(raw, ensure_ascii=True), _rows(redactor, profile)
+    times = [round(raw["t"] * 1000) for raw, _ in checked]
+    for number, (raw, events) in enumerate(checked):
+        redactor.feed(Batch(events, times[number]))
+        if number + 1 < len(times):
+            redactor.advance(times[number + 1])  # what has ended by the next input is shown beside this one
+        yield json.dumps(raw, ensure_ascii=True, separators=(",", ":")), _rows(redactor, profile)
     redactor.feed(Batch(reader.rest(), reader.last))
     redactor.flush(reader.last)
     rest = _rows(redactor, profile)

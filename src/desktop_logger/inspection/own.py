@@ -66,12 +66,15 @@ def opened(home: Home, kek: Kek, reader: ReaderKey, stream: str, wanted: Wanted)
             raise
         own = store.read_header(home, segment.id, OWN)
         frames = max(os.stat(stream_path(home, segment.id, OWN)).st_size - len(own.to_bytes()), 0) // own.frame_bytes
-        span = Span(segment.id, start, start + max(frames * own.tick_s, 1))
+        lasted = max(frames * own.tick_s, 1.0)
         parts: dict[str, list[Records]] = {}
         for scope, _, part in store.open_stream(home, kek, segment.id, stream, reader):
             if wanted.scopes is None or scope in wanted.scopes:
-                parts.setdefault(scope, []).append(_within(reading.unpack(part), start, profile, wanted))
-        yield Part(span, profile, parts, stream == RELEASE)
+                records = reading.unpack(part)
+                if records.size:  # of a writer that was held up, the records tell more than the number of frames
+                    lasted = max(lasted, int(records["t"].max()) * profile.grid_ms / 1000)
+                parts.setdefault(scope, []).append(_within(records, start, profile, wanted))
+        yield Part(Span(segment.id, start, start + lasted), profile, parts, stream == RELEASE)
 
 
 def summarise(parts: Iterator[Part]) -> Summary:
