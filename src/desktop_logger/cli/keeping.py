@@ -35,6 +35,7 @@ def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     from desktop_logger.paths import home
 
     from . import times
+    from .books import StoreBooks
 
     place, clock = home(), Clock()
     ways = [last is not None, since is not None or until is not None, bool(segment), everything_recorded, everything]
@@ -62,6 +63,7 @@ def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
         with store.locked(place):
             store.recover(place, clock)
             done = store.purge(place, clock, choose, everything=everything)
+            StoreBooks(place, clock).end_if_withdrawn()
     finally:
         resumed = not held or _go_on(place)
     if as_json:

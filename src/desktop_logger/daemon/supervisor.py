@@ -22,12 +22,12 @@ from desktop_logger import confine, control
 from desktop_logger.clock import Clock
 from desktop_logger.consent import gate
 from desktop_logger.consent.grant import Grant
+from desktop_logger.control.answering import Answering
 from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent, Refused
 from desktop_logger.paths import Home, home
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.layout import gap
 
-from .answering import Answering
 from .children import Child
 from .crew import Crew
 

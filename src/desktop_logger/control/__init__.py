@@ -16,8 +16,8 @@ import struct
 import time
 from typing import Any
 
-from .errors import Refused, Unavailable
-from .paths import Home, check_ours
+from desktop_logger.errors import Refused, Unavailable
+from desktop_logger.paths import Home, check_ours
 
 VERBS = ("status", "pause", "resume", "stop", "hold", "go")
 """``hold`` ends capture and writer so that stored data can be changed; ``go`` undoes it."""
