@@ -81,11 +81,12 @@ def replace_entry(home: Home, kek: Kek, epoch: int, segment: str, stanzas: list[
 
 def read_entry(home: Home, kek: Kek, segment: str) -> list[Stanza]:
     """The stanzas of a segment. Raises ``Unreadable`` where the entry is missing or under another KEK."""
-    try:
-        data = disk.read(entry_path(home, segment), LARGEST_ENTRY)
-    except FileNotFoundError:
-        raise Unreadable(f"the keys of segment {segment} are not in the keystore") from None
-    return _unwrap(kek, segment, data)
+    fields = parse_canonical(_unwrap(home, kek, segment))
+    if not isinstance(fields, dict) or set(fields) != {"v", "segment", "stanzas"} or fields["segment"] != segment:
+        raise IntegrityError("a keystore entry is malformed")
+    if fields["v"] != 1 or not isinstance(fields["stanzas"], list):
+        raise IntegrityError("a keystore entry is malformed")
+    return [stanza_from_wire(stanza) for stanza in fields["stanzas"]]
 
 
 def _aad(epoch: int, segment: str) -> bytes:
@@ -93,21 +94,24 @@ def _aad(epoch: int, segment: str) -> bytes:
 
 
 def _wrap(kek: Kek, epoch: int, segment: str, stanzas: list[Stanza]) -> bytes:
-    plaintext = canonical({"v": 1, "segment": segment, "stanzas": [stanza.to_wire() for stanza in stanzas]})
+    wire = [stanza.to_wire() for stanza in stanzas]
+    return _wrapped(kek, epoch, segment, canonical({"v": 1, "segment": segment, "stanzas": wire}))
+
+
+def _wrapped(kek: Kek, epoch: int, segment: str, plaintext: bytes) -> bytes:
     return MAGIC + epoch.to_bytes(_EPOCH_BYTES, "little") + kek.wrap(plaintext, _aad(epoch, segment))
 
 
-def _unwrap(kek: Kek, segment: str, data: bytes) -> list[Stanza]:
+def _unwrap(home: Home, kek: Kek, segment: str) -> bytes:
+    try:
+        data = disk.read(entry_path(home, segment), LARGEST_ENTRY)
+    except OSError:
+        raise Unreadable(f"the keys of segment {segment} are not in the keystore") from None
     start = len(MAGIC) + _EPOCH_BYTES
     if not data.startswith(MAGIC) or len(data) < start:
         raise Unreadable("a keystore entry of another format, or damaged")
     epoch = int.from_bytes(data[len(MAGIC) : start], "little")
-    fields = parse_canonical(kek.unwrap(data[start:], _aad(epoch, segment)))
-    if not isinstance(fields, dict) or set(fields) != {"v", "segment", "stanzas"} or fields["segment"] != segment:
-        raise IntegrityError("a keystore entry is malformed")
-    if fields["v"] != 1 or not isinstance(fields["stanzas"], list):
-        raise IntegrityError("a keystore entry is malformed")
-    return [stanza_from_wire(stanza) for stanza in fields["stanzas"]]
+    return kek.unwrap(data[start:], _aad(epoch, segment))
 
 
 def listed(home: Home) -> list[str]:
@@ -143,7 +147,7 @@ def rewrap(home: Home, old: Kek, new: Kek, epoch: int, survivors: list[str]) -> 
     unreadable = []
     for segment in survivors:
         try:
-            data = _wrap(new, epoch, segment, read_entry(home, old, segment))
+            data = _wrapped(new, epoch, segment, _unwrap(home, old, segment))
         except IntegrityError:
             unreadable.append(segment)
             continue

@@ -114,7 +114,7 @@ def _verdict(home: Home, known: Known, present: set[str], kek: Kek | None) -> Ve
 
 def _wrong_keys(home: Home, known: Known, kek: Kek | None) -> str:
     if kek is None:
-        return "" if known.id in keystore.listed(home) else "its keystore entry is missing"
+        return "" if os.path.exists(keystore.entry_path(home, known.id)) else "its keystore entry is missing"
     try:
         held = {stanza.digest for stanza in keystore.read_entry(home, kek, known.id)}
     except IntegrityError:
