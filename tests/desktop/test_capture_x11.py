@@ -102,6 +102,27 @@ def test_a_layout_change_while_recording(start: Start, setxkbmap: Callable[..., 
     assert [KeyClass(r[2]).name for r in process.stream()] == ["TEXT", "TEXT", "MODIFIER", "COMMAND"]
 
 
+def test_characters_that_the_layout_lacks_are_text(start: Start, xterm: str, xdotool: Callable[..., str]) -> None:
+    process = start("keyboard")
+    xdotool("type", "--delay", 20, "naïve café, ß€你好")
+    process.stop()
+    assert keys(process.stream()) == {"TEXT": 16}
+    assert xterm
+
+
+def test_the_read_buffer_is_zero_after_every_read(display: str) -> None:
+    opened = capture.load("x11").capture(grant())
+    try:
+        with Injector(display) as injector:
+            for _ in range(20):
+                injector.send(injector.key(A), injector.button(1), injector.move(3, 4))
+                injector.sync()
+                assert opened.read().events
+                assert not any(opened._buffer)  # type: ignore[attr-defined]
+    finally:
+        opened.close()
+
+
 def test_two_groups_and_commands_in_cyrillic(start: Start, setxkbmap: Callable[..., None], display: str) -> None:
     setxkbmap("us,ru", "-option", "grp:toggle")
     process = start("keyboard")

@@ -149,6 +149,12 @@ def test_a_new_map_is_asked_for_once_and_only_when_a_key_needs_it() -> None:
     assert server.asked == ["keymap", "devices", "keymap"]
 
 
+def test_a_key_that_had_a_meaning_for_a_moment_is_text() -> None:
+    assert [e[2] for e in parse(parser(), raw(RAW_KEY, 90))] == [KeyClass.OTHER]
+    assert [e[2] for e in parse(parser(), notice(1), raw(RAW_KEY, 90), notice(1))] == [KeyClass.TEXT]
+    assert [e[2] for e in parse(parser(), state(4, 0), notice(1), raw(RAW_KEY, 90))] == [KeyClass.COMMAND]
+
+
 def test_the_first_replies_say_what_is_held() -> None:
     one = parser()
     one.awaited.extend(("state", "keys"))

@@ -12,6 +12,7 @@ import struct
 from desktop_logger.records.classes import ALT, ALTGR, CTRL, MODIFIER_BITS, SHIFT, SUPER, classify, letter_of
 
 _CLAMP, _REDIRECT = 0x40, 0x80
+_SPACE = 0x20
 Type = tuple[int, dict[int, int]]
 """A key type: the mask of modifiers it looks at, and modifiers → level (others: level 0)."""
 
@@ -66,6 +67,18 @@ class Keymap:
         if table is None:
             table = self._tables[state] = [self._entry(code, group, modifiers) for code in range(256)]
         return table
+
+    def fleeting(self, code: int, modifiers: int) -> int | None:
+        """The entry for a key that had a meaning only for a moment, ``None`` for one that has a meaning now.
+
+        Programs type what the layout lacks by giving a spare key a meaning, pressing it and taking it back, all
+        before we can ask. What is typed that way is text.
+        """
+        key = self._keys.get(code)
+        if key is not None and key.groups and any(key.syms):
+            return None
+        name, command = classify(_SPACE, self.held(modifiers), "")
+        return name | command << 8
 
     def _entry(self, code: int, wanted: int, modifiers: int) -> int:
         key = self._keys.get(code)

@@ -147,10 +147,13 @@ class Parser:
                     if down[code] or flags & _REPEAT:
                         continue
                     down[code] = 1
+                    entry = None
                     if self._map_stale:
                         self._new_map()
                         table = self._table()
-                    entry = table[code]
+                        entry = self._keymap.fleeting(code, self._modifiers)
+                    if entry is None:
+                        entry = table[code]
                     if entry & 0xFF:
                         add((t, KEY, entry & 0xFF, entry >> 8, 0, 0))
                 elif what == wire.XI_RAW_KEY_RELEASE:
