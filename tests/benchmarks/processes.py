@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,5 +109,5 @@ class Usual:
 
     def stop(self) -> None:
         assert self._process is not None
-        self._process.terminate()
+        self._process.send_signal(signal.SIGINT)  # Ctrl-C: it writes out what it still holds
         self._process.wait(10)
