@@ -152,9 +152,9 @@ def test_a_purpose_that_was_not_granted_opens_nothing(organisation: Organisation
     person = Subject(str(tmp_path / "home"), organisation, purposes=("find where",))
     person.record()
     person.release()
-    report = organisation.export(str(tmp_path / "out"), person.outbox, purpose="model-training")
+    report = organisation.export(str(tmp_path / "out"), person.outbox, purpose="train-models")
     assert report.export is None
-    assert list(reasons(report).values()) == ["the person did not agree to the purpose model-training"]
+    assert list(reasons(report).values()) == ["the person did not agree to the purpose train-models"]
     assert not os.path.exists(tmp_path / "out")
     assert organisation.export(str(tmp_path / "out"), person.outbox).rows > 0
 
@@ -183,18 +183,23 @@ def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody
     (heap / "newer.bundle").write_bytes(data.replace(b"bundle 1\n", b"bundle 2\n", 1))
     (heap / "bad.erasure.json").write_bytes(b"{}")
     (heap / "unrelated.txt").write_bytes(b"left alone")
+    os.mkfifo(heap / "pipe.bundle")
+    (heap / "link.bundle").symlink_to(good)
+    (heap / "odd\x1b[31m.bundle").write_bytes(b"")
     report = organisation.export(str(tmp_path / "out"), str(heap))
     found = reasons(report)
     assert report.sessions == 1
     assert set(found) == {f"{n}.bundle" for n in ("unknown", "stranger", "empty", "short", "altered", "newer")} | {
-        "bad.erasure.json"
-    }
+        "bad.erasure.json", "pipe.bundle", "link.bundle", "odd\x1b[31m.bundle",
+    }  # fmt: skip
     assert "not registered" in found["unknown.bundle"]
     assert "not addressed" in found["stranger.bundle"]
     assert "truncated" in found["short.bundle"]
     assert "altered" in found["altered.bundle"]
     assert "first bytes" in found["newer.bundle"]
-    assert "refused 7:" in report.lines()
+    assert found["pipe.bundle"] == found["link.bundle"] == "not a plain file"
+    assert "refused 10:" in report.lines()
+    assert all(line.isprintable() for line in report.lines())
     assert bare(dataset_rows(tmp_path / "out"), *LINEAGE) == bare(as_admin(subject), "segment")
 
 
@@ -327,7 +332,7 @@ def test_the_card_says_what_is_in_it(subject: Subject, organisation: Organisatio
     report = organisation.export(str(tmp_path / "out"), subject.outbox)
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["rows"] == report.rows == len(dataset_rows(tmp_path / "out"))
-    assert (card["purpose"], card["subjects"], card["sessions"]) == ("research", 1, 1)
+    assert (card["purpose"], card["subjects"], card["sessions"]) == ("improve-tools", 1, 1)
     assert card["gap_rows"] == 2
     assert "emotion-inference" in card["forbidden_uses"]
     readme = (tmp_path / "out" / "README.md").read_text()
@@ -340,7 +345,7 @@ def test_every_export_is_in_the_admins_ledger(subject: Subject, organisation: Or
     subject.release()
     report = organisation.export(str(tmp_path / "out"), subject.outbox)
     entry = organisation.folder.ledger.entries()[-1]
-    assert (entry["kind"], entry["who"], entry["purpose"]) == ("exported", organisation.folder.who, "research")
+    assert (entry["kind"], entry["who"], entry["purpose"]) == ("exported", organisation.folder.who, "improve-tools")
     assert entry["export"] == report.export
     assert list(entry["bundles"]) == [bundle.parse(only(subject).read_bytes()).id]
 
@@ -359,7 +364,7 @@ def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(
     assert len(organisation.folder.ledger.entries()) == entries
     assert "nothing to do" in again.lines()[0]
     with pytest.raises(Refused, match="exists"):
-        organisation.export(str(out), subject.outbox, purpose="model-training")
+        organisation.export(str(out), subject.outbox, purpose="train-models")
     subject.record()
     subject.release()
     with pytest.raises(Refused, match="exists"):
@@ -431,9 +436,9 @@ def test_a_later_narrower_policy_of_ours_is_accepted_another_is_not(
 
 def test_an_order_that_cannot_be_carried_out_is_refused_before_a_passphrase(tmp_path: Path) -> None:
     for order in (
-        Order((str(tmp_path / "none"),), str(tmp_path / "out"), "research", "jsonl"),
-        Order((str(tmp_path),), str(tmp_path / "no" / "out"), "research", "jsonl"),
-        Order((str(tmp_path),), str(tmp_path / "out"), "research", "xml"),
+        Order((str(tmp_path / "none"),), str(tmp_path / "out"), "improve-tools", "jsonl"),
+        Order((str(tmp_path),), str(tmp_path / "no" / "out"), "improve-tools", "jsonl"),
+        Order((str(tmp_path),), str(tmp_path / "out"), "improve-tools", "xml"),
         Order((str(tmp_path),), str(tmp_path / "out"), " ", "jsonl"),
     ):
         with pytest.raises(UsageError):
@@ -463,4 +468,4 @@ def test_an_accepted_bundle_still_does_not_open_with_another_admins_key(
     elsewhere = Organisation(str(tmp_path / "elsewhere"), clock)
     known = organisation.folder.ledger.known()
     with pytest.raises(Unreadable):
-        opening.accept(str(only(subject)), elsewhere.keys, known, "research", "2026-01-01")
+        opening.accept(str(only(subject)), elsewhere.keys, known, "improve-tools", "2026-01-01")

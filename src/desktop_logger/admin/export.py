@@ -74,7 +74,7 @@ class Report(NamedTuple):
         lines += [f"note: {note}" for note in self.notes]
         if self.refused:
             lines.append(f"refused {len(self.refused)}:")
-            lines += [f"  {os.path.basename(one.file)}: {one.reason}" for one in self.refused]
+            lines += [f"  {one}" for one in self.refused]
         return lines
 
 

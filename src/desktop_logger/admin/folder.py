@@ -124,54 +124,19 @@ def create(root: str, passphrase: str, clock: Clock, *, organisation: str = "Exa
 
 
 def policy_template(organisation: str, controller: bytes, reader: bytes) -> str:
-    """A policy that is valid as it stands, with comments on what to decide."""
-    name = json.dumps(organisation, ensure_ascii=False)
-    return f"""\
-# What {" ".join(organisation.split())} may learn from how desktops are used. Edit, then sign:
-#   desktop-logger admin policy sign policy.toml
-# A person signs exactly this; making it wider later stops recording until they sign again.
-id = "organisation"
-version = 1
-scopes = ["keyboard", "pointer"]   # each is asked apart; the answer may be no
-named_commands = true              # copy, paste, undo … by name; never a character
-retention_days = 30                # on the person's machine and with you
-consent_days = 180                 # then the consent ends by itself
-
-[notice]
-id = "organisation"
-version = 1
-
-[profile]                          # how finely it is kept on the person's machine
-ceiling = "bursts"
-default = "bursts"
-
-[release]                          # how finely, and when, it leaves for you
-profile = "coarse"
-mode = "cooling-off"               # or "approved": nothing leaves before the person says so
-cooling_off_hours = 24
-
-[controller]                       # who answers for it
-name = {name}
-contact = "privacy@example.org"
-public = "{_text(controller)}"
-
-[dpo]
-name = "Data protection officer"
-contact = "dpo@example.org"
-
-[[purposes]]                       # each is asked apart; an export names one of them
-id = "research"
-text = {{ en = "find where its tools get in people's way", de = "herausfinden, wo seine Werkzeuge im Weg stehen" }}
-
-[[purposes]]
-id = "model-training"
-text = {{ en = "train models that use computers", de = "Modelle trainieren, die Computer bedienen" }}
-
-[[recipients]]                     # who can read what leaves
-name = "Data steward"
-public = "{_text(reader)}"
-scopes = ["keyboard", "pointer"]
-"""
+    """The policy that ships as an example, with this organisation's name and keys: valid as it stands."""
+    try:
+        with open(shipped("config", "policy.example.toml"), encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise Unavailable(f"the example policy is not there: {error.strerror}", "Install the program again.") from None
+    for hole, filling in (
+        ('"<organisation>"', json.dumps(organisation, ensure_ascii=False)),
+        ("<controller key>", _text(controller)),
+        ("<reader key>", _text(reader)),
+    ):
+        text = text.replace(hole, filling)
+    return text
 
 
 def _text(data: bytes) -> str:

@@ -19,6 +19,7 @@ from desktop_logger.sealing import canonical, hexdigest, parse_canonical
 FIRST = "0" * 64
 
 Entry = dict[str, Any]
+Facts = dict[str, Any]
 
 
 class Known(NamedTuple):
@@ -63,23 +64,27 @@ class Ledger:
         lines = self._lines()
         return hexdigest(lines[-1]) if lines else FIRST
 
-    def append(self, clock: Clock, kind: str, who: str, **facts: Any) -> Entry:
+    def append(self, clock: Clock, kind: str, who: str, **facts: Any) -> None:
         """Add one entry, durable on return. Raises ``Unavailable`` when it cannot be written."""
+        self.extend(clock, kind, who, [facts])
+
+    def extend(self, clock: Clock, kind: str, who: str, several: list[Facts]) -> None:
+        """Add entries of one kind, in one write."""
+        if not several:
+            return
         try:
             with disk.locked(self.path + ".lock"):
-                entries, head = self.entries(), self.head()
-                entry = {
-                    "seq": len(entries) + 1,
-                    "day": day(clock.now()),
-                    "kind": kind,
-                    "who": who,
-                    "prev": head,
-                    **facts,
-                }
-                self._write(canonical(entry) + b"\n")
+                number, prev = len(self.entries()), self.head()
+                lines = b""
+                for facts in several:
+                    number += 1
+                    fixed = {"seq": number, "day": day(clock.now()), "kind": kind, "who": who, "prev": prev}
+                    line = canonical({**facts, **fixed})
+                    prev = hexdigest(line)
+                    lines += line + b"\n"
+                self._write(lines)
         except OSError as error:
             raise Unavailable(f"cannot write {self.path}: {error.strerror}", "Make room, then run it again.") from None
-        return entry
 
     def known(self) -> Known:
         """Everything an export must remember."""
@@ -109,7 +114,7 @@ class Ledger:
         except OSError as error:
             raise Unavailable(f"cannot read {self.path}: {error.strerror}") from None
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         if not os.path.lexists(self.path):
             with contextlib.suppress(FileExistsError):
                 os.close(disk.create(self.path))
@@ -118,7 +123,7 @@ class Ledger:
             whole = sum(len(one) + 1 for one in self._lines())
             os.ftruncate(descriptor, whole)  # cut what a crash left
             os.lseek(descriptor, 0, os.SEEK_END)
-            disk.write_all(descriptor, line)
+            disk.write_all(descriptor, lines)
             disk.sync(descriptor)
         finally:
             os.close(descriptor)

@@ -17,6 +17,8 @@ A bundle that fails says why and stops no other. Nothing here knows the subject'
 
 from __future__ import annotations
 
+import os
+import stat
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -36,6 +38,9 @@ from desktop_logger.segments import reading
 
 from .folder import Keys
 from .ledger import Known
+
+MOST_RECORDS = 1 << 20
+"""A segment lasts ten minutes; this is 1,700 records a second."""
 
 
 class Accepted(NamedTuple):
@@ -61,11 +66,17 @@ class Accepted(NamedTuple):
 
 def load(path: str) -> Bundle:
     """Check 1. Raises ``IntegrityError``."""
+    return format_.parse(contents_of(path, format_.FILE_LIMIT))
+
+
+def contents_of(path: str, limit: int) -> bytes:
+    """The bytes of a plain file: an outbox is anybody's folder, and may hold links, pipes and devices too."""
     try:
-        data = disk.read(path, format_.FILE_LIMIT)
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise IntegrityError("not a plain file")
+        return disk.read(path, limit)
     except OSError as error:
         raise IntegrityError(f"cannot be read: {error.strerror}") from None
-    return format_.parse(data)
 
 
 def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, demo: bool = False) -> Accepted:
@@ -188,8 +199,13 @@ def read(accepted: Accepted, keys: Keys) -> tuple[list[Row], str]:
         raise IntegrityError("stanzas of granted scopes are missing")
     # 11. the parts
     parts: dict[str, list[Any]] = {}
+    count = 0
     for scope, _, part in reading.parts(body, scope_keys):
-        parts.setdefault(scope, []).append(reading.unpack(part))
+        records = reading.unpack(part)
+        count += records.size
+        if count > MOST_RECORDS:  # compressed well, a small file could ask for all memory
+            raise IntegrityError("more records than a segment can hold")
+        parts.setdefault(scope, []).append(records)
     return segment_rows(parts, PROFILES[header.profile]), header.profile
 
 

@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from desktop_logger import bundle, disk
+from desktop_logger import bundle
 from desktop_logger.bundle import ERASURE_LIMIT, ERASURE_SUFFIX, FIRST, SUFFIX
 from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError, UsageError
 
 from .folder import Folder
-from .ledger import Known
-from .opening import Accepted
+from .ledger import Facts, Known
+from .opening import Accepted, contents_of
 
 
 class Refusal(NamedTuple):
@@ -27,6 +27,10 @@ class Refusal(NamedTuple):
 
     file: str
     reason: str
+
+    def __str__(self) -> str:
+        """For a terminal: a file's name may hold anything, so only what is printable of it."""
+        return "".join(one if one.isprintable() else "?" for one in f"{os.path.basename(self.file)}: {self.reason}")
 
 
 def listed(outboxes: Iterable[str], suffix: str) -> list[str]:
@@ -46,24 +50,23 @@ def listed(outboxes: Iterable[str], suffix: str) -> list[str]:
 def apply_erasures(folder: Folder, outboxes: Iterable[str], clock: Clock) -> tuple[int, list[Refusal]]:
     """Note every new erasure request in the ledger; returns how many were new, and what was refused."""
     known = folder.ledger.known().requests
-    applied: set[str] = set()
+    fresh: dict[str, Facts] = {}
     refused: list[Refusal] = []
     for path in listed(outboxes, ERASURE_SUFFIX):
         try:
-            request = bundle.parse_erasure(disk.read(path, ERASURE_LIMIT))
-        except OSError as error:
-            refused.append(Refusal(path, f"cannot be read: {error.strerror}"))
-            continue
+            request = bundle.parse_erasure(contents_of(path, ERASURE_LIMIT))
         except IntegrityError as error:
             refused.append(Refusal(path, error.message))
             continue
-        if request.request not in known | applied:
-            folder.ledger.append(
-                clock, "erasure.applied", folder.who, request=request.request, device=request.device.hex(),
-                segments=list(request.segments), bundles=list(request.bundles),
-            )  # fmt: skip
-            applied.add(request.request)
-    return len(applied), refused
+        if request.request not in known:
+            fresh[request.request] = {
+                "request": request.request,
+                "device": request.device.hex(),
+                "segments": list(request.segments),
+                "bundles": list(request.bundles),
+            }
+    folder.ledger.extend(clock, "erasure.applied", folder.who, list(fresh.values()))
+    return len(fresh), refused
 
 
 def affected(folder: Folder, known: Known) -> list[tuple[str, str]]:

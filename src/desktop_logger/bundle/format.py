@@ -1,4 +1,4 @@
-"""The format of a bundle (one released segment on its way to an admin) and of an erasure request. Pure bytes.
+"""The format of a bundle: one released segment on its way to an admin. Pure bytes.
 
 ::
 
@@ -20,25 +20,25 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
-from .errors import IntegrityError, Unreadable
-from .sealing import (
+from desktop_logger.errors import IntegrityError, Unreadable
+from desktop_logger.sealing import (
     LABEL,
     SIGNATURE_BYTES,
     ReaderKey,
     Signer,
     canonical,
     hexdigest,
-    parse_canonical,
     random_id,
     seal_to,
     verify,
 )
 
+from .checks import canonical_object, canonical_value, check_keys, unhex
+
 MAGIC = b"desktop-logger bundle 1\n"
 VERSION = 1
 FIRST = "0" * 64
 SUFFIX = ".bundle"
-ERASURE_SUFFIX = ".erasure.json"
 
 _LENGTH = struct.Struct("<I")
 _HEADER_LIMIT = 16 << 10
@@ -47,12 +47,10 @@ _STANZAS_LIMIT = 256 << 10
 _STREAM_LIMIT = 8 << 20
 _RECIPIENTS_LIMIT = 16
 FILE_LIMIT = _HEADER_LIMIT + _RECIPIENTS_LIMIT * _SEALED_LIMIT + _STANZAS_LIMIT + _STREAM_LIMIT
-ERASURE_LIMIT = 4 << 20
 
 _HEADER_KEYS = {"v", "bundle", "prev", "anchor", "recipients", "parts"}
 _CONTENT_KEYS = {"manifest", "receipt", "policy"}
-_ERASURE_KEYS = {"v", "kind", "request", "device", "segments", "bundles"}
-_SIGN_BUNDLE, _SIGN_ERASURE = "bundle", "erasure"
+_CONTEXT = "bundle"
 
 
 class Bundle(NamedTuple):
@@ -69,39 +67,6 @@ class Bundle(NamedTuple):
     """Recipient's fingerprint → contents sealed to it."""
     stanzas: list[dict[str, Any]]
     stream: bytes
-
-
-class Manifest(NamedTuple):
-    """What a bundle says about its segment, to its recipients only."""
-
-    bundle: str
-    segment: str
-    stream: str
-    """SHA-256 of the stream's header: which stream the keys must fit."""
-    state: str
-    """``sealed``, or ``recovered`` after a crash: then the stream has no final frame."""
-    profile: str
-    scopes: tuple[str, ...]
-    purposes: tuple[str, ...]
-    receipt: str
-    """SHA-256 of the receipt's bytes."""
-    policy: str
-    delete_after: str
-    """The day (``YYYY-MM-DD``) after which the recipient may keep nothing of it."""
-
-    def to_wire(self) -> dict[str, Any]:
-        """As it stands in the contents."""
-        return {**self._asdict(), "scopes": list(self.scopes), "purposes": list(self.purposes)}
-
-
-class Erasure(NamedTuple):
-    """A device's signed request to erase what was released from these segments."""
-
-    request: str
-    device: bytes
-    segments: tuple[str, ...]
-    bundles: tuple[str, ...]
-    """Header digests of the bundles that carried them, so that the chain stays checkable without them."""
 
 
 def write(
@@ -139,7 +104,7 @@ def write(
             "parts": [{"name": name, "bytes": len(body), "sha256": hexdigest(body)} for name, body in bodies],
         }
     )
-    signature = device.sign(_SIGN_BUNDLE, header)
+    signature = device.sign(_CONTEXT, header)
     data = b"".join([MAGIC, _LENGTH.pack(len(header)), header, signature, *(body for _, body in bodies)])
     parse(data)  # what we write, we can read: limits and shapes are checked on this side too
     return data
@@ -163,12 +128,12 @@ def parse(data: bytes) -> Bundle:
     if len(header) < length or len(signature) < SIGNATURE_BYTES:
         raise IntegrityError("the bundle is truncated in its header")
     # 2. the header: canonical, known keys, known version
-    fields = _canonical_object(header, "the bundle's header")
+    fields = canonical_object(header, "the bundle's header")
     if fields.get("v") != VERSION:
         raise IntegrityError("the bundle is of another format version", "Update desktop-logger on this machine.")
-    _keys(fields, _HEADER_KEYS, "the bundle's header")
+    check_keys(fields, _HEADER_KEYS, "the bundle's header")
     for name, digits in (("bundle", 32), ("prev", 64), ("anchor", 64)):
-        _hex(fields[name], digits, f"the header's {name}")
+        unhex(fields[name], digits, f"the header's {name}")
     recipients = fields["recipients"]
     if (
         not isinstance(recipients, list)
@@ -218,66 +183,14 @@ def open_contents(bundle: Bundle, fingerprint: str, reader: ReaderKey) -> dict[s
     sealed = bundle.sealed.get(fingerprint)
     if sealed is None:
         raise Unreadable("the bundle is not addressed to this key")
-    contents = _canonical_object(reader.open(sealed, _info(bundle.id, fingerprint)), "the bundle's contents")
-    _keys(contents, _CONTENT_KEYS, "the bundle's contents")
+    contents = canonical_object(reader.open(sealed, _info(bundle.id, fingerprint)), "the bundle's contents")
+    check_keys(contents, _CONTENT_KEYS, "the bundle's contents")
     return contents
-
-
-def manifest_of(fields: Any) -> Manifest:
-    """The manifest in opened contents. Raises ``IntegrityError``."""
-    names = Manifest._fields
-    lists = ("scopes", "purposes")
-    if not isinstance(fields, dict) or set(fields) != set(names):
-        raise IntegrityError("the manifest does not have the fields that this format has")
-    for name in names:
-        values = fields[name] if name in lists else [fields[name]]
-        if not isinstance(values, list) or not all(isinstance(one, str) and 0 < len(one) <= 100 for one in values):
-            raise IntegrityError(f"the manifest's {name} is malformed")
-    for name, digits in (("bundle", 32), ("segment", 32), ("stream", 64), ("receipt", 64)):
-        _hex(fields[name], digits, f"the manifest's {name}")
-    day = fields["delete_after"]
-    if fields["state"] not in ("sealed", "recovered") or len(day) != 10 or day[4] + day[7] != "--":
-        raise IntegrityError("the manifest's state or day is malformed")
-    found: dict[str, Any] = {name: tuple(fields[name]) if name in lists else fields[name] for name in names}
-    return Manifest(**found)
 
 
 def check_signature(bundle: Bundle, device_public: bytes) -> None:
     """Raise ``IntegrityError`` unless this device (from the receipt) signed the bundle's header."""
-    verify(device_public, _SIGN_BUNDLE, bundle.header, bundle.signature)
-
-
-def write_erasure(device: Signer, segments: list[str], bundles: list[str]) -> bytes:
-    """A signed request to erase released ``segments``, carried by bundles with these header digests."""
-    body = {
-        "v": VERSION,
-        "kind": "erasure",
-        "request": random_id(),
-        "device": device.public.hex(),
-        "segments": sorted(segments),
-        "bundles": sorted(bundles),
-    }
-    return canonical({**body, "signature": device.sign(_SIGN_ERASURE, canonical(body)).hex()})
-
-
-def parse_erasure(data: bytes) -> Erasure:
-    """Check and read an erasure request. It binds only what the same device key released."""
-    if len(data) > ERASURE_LIMIT:
-        raise IntegrityError("the erasure request is larger than one can be")
-    body = _canonical_object(data, "the erasure request")
-    signature = _hex(body.pop("signature", None), 128, "the erasure request's signature")
-    _keys(body, _ERASURE_KEYS, "the erasure request")
-    if body["v"] != VERSION or body["kind"] != "erasure":
-        raise IntegrityError("the erasure request is of another format version", "Update desktop-logger here.")
-    _hex(body["request"], 32, "the erasure request's id")
-    device = _hex(body["device"], 64, "the erasure request's device key")
-    for name, digits in (("segments", 32), ("bundles", 64)):
-        if not isinstance(body[name], list):
-            raise IntegrityError(f"the erasure request's {name} are not a list")
-        for one in body[name]:
-            _hex(one, digits, f"one of the erasure request's {name}")
-    verify(device, _SIGN_ERASURE, canonical(body), signature)
-    return Erasure(body["request"], device, tuple(body["segments"]), tuple(body["bundles"]))
+    verify(device_public, _CONTEXT, bundle.header, bundle.signature)
 
 
 def _info(bundle: str, fingerprint: str) -> bytes:
@@ -287,34 +200,7 @@ def _info(bundle: str, fingerprint: str) -> bytes:
 
 def _stanzas(data: bytes) -> list[dict[str, Any]]:
     """The stanzas part as a list of objects; their fields are the opener's to check."""
-    stanzas = _canonical(data, "the stanzas")
+    stanzas = canonical_value(data, "the stanzas")
     if not isinstance(stanzas, list) or not all(isinstance(one, dict) for one in stanzas):
         raise IntegrityError("the stanzas are not a list")
     return stanzas
-
-
-def _canonical(data: bytes, what: str) -> Any:
-    """The value of canonical JSON, whose error names what it was: nothing can hide in a second spelling."""
-    try:
-        return parse_canonical(data)
-    except IntegrityError:
-        raise IntegrityError(f"{what} is not canonical JSON (altered)") from None
-
-
-def _canonical_object(data: bytes, what: str) -> dict[str, Any]:
-    value = _canonical(data, what)
-    if not isinstance(value, dict):
-        raise IntegrityError(f"{what} is not an object")
-    return value
-
-
-def _keys(value: dict[str, Any], expected: set[str], what: str) -> None:
-    if set(value) != expected:
-        raise IntegrityError(f"{what} does not have the fields that this format has")
-
-
-def _hex(value: Any, digits: int, what: str) -> bytes:
-    """Bytes of lower-case hex of exactly ``digits`` digits."""
-    if not isinstance(value, str) or len(value) != digits or value.strip("0123456789abcdef"):
-        raise IntegrityError(f"{what} is not {digits} hex digits")
-    return bytes.fromhex(value)
