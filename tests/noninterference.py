@@ -1,0 +1,92 @@
+"""Pairs of inputs that are equal after classification and gridding, through the whole redactor.
+
+Plain random numbers from a seed instead of hypothesis, because the promise is checked a million times:
+``python -m tests.noninterference 1000000`` (about a minute). Unit tests run the first twenty thousand.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import NamedTuple
+
+from desktop_logger.records.classes import classify, keysym_of
+from desktop_logger.records.events import Batch, Event
+from desktop_logger.records.layout import CLICK, KEY, MOVE, SCROLL, Redacted
+from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, SCOPES, Profile
+from desktop_logger.redaction import Redactor
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!?äöüß€жи好"
+KEYS = ("BackSpace", "Return", "Tab", "Left", "Escape", "F5")
+STEPS_MS = (0, 3, 20, 90, 150, 400, 1100, 2100, 9000)
+
+
+class Terms(NamedTuple):
+    own: Profile
+    release: Profile
+    scopes: tuple[str, ...] = SCOPES
+    named_commands: bool = False
+
+
+TERMS = (Terms(EVENTS, COARSE), Terms(BURSTS, COARSE), Terms(EVENTS, BURSTS))
+
+
+def press(name: str, t: int) -> Event:
+    keysym = keysym_of(name)
+    assert keysym is not None
+    kind, command = classify(keysym, 0)
+    return (t, KEY, kind, command, 0, 0)
+
+
+def pair(chance: random.Random) -> tuple[list[Event], list[Event], int]:
+    """Two inputs that differ in text, in times within a tick and in how movements are cut up; and their end."""
+    one: list[Event] = []
+    other: list[Event] = []
+    t = last = 0
+    for _ in range(chance.randrange(1, 9)):
+        t += chance.choice(STEPS_MS)
+        tick = t - t % EVENTS.grid_ms
+        last = chance.randrange(max(tick, last), tick + EVENTS.grid_ms)
+        what = chance.random()
+        if what < 0.6:
+            one.append(press(chance.choice(LETTERS), t))
+            other.append(press(chance.choice(LETTERS), last))
+        elif what < 0.75:
+            name = chance.choice(KEYS)
+            one.append(press(name, t))
+            other.append(press(name, last))
+        elif what < 0.9:
+            dx, dy, part = chance.randrange(-300, 300), chance.randrange(-300, 300), chance.randrange(-99, 99)
+            one.append((t, MOVE, 0, 0, dx, dy))
+            other += [(last, MOVE, 0, 0, part, 0), (last, MOVE, 0, 0, dx - part, dy)]
+        else:
+            kind, code = chance.choice(((CLICK, 1), (CLICK, 3), (SCROLL, 2)))
+            one.append((t, kind, code, 1, 0, 0))
+            other.append((last, kind, code, 1, 0, 0))
+    return one, other, t + 5000
+
+
+def redacted(events: list[Event], terms: Terms, end: int) -> tuple[Redacted, Redacted]:
+    redactor = Redactor(terms)
+    redactor.begin(0)
+    redactor.feed(Batch(events, end))
+    redactor.flush(end)
+    return redactor.take()
+
+
+def check(pairs: int, seed: int = 1) -> int:
+    """How many of ``pairs`` pairs differ in any byte of either stream, under profiles in turn."""
+    chance = random.Random(seed)
+    differing = 0
+    for number in range(pairs):
+        one, other, end = pair(chance)
+        terms = TERMS[number % len(TERMS)]
+        differing += redacted(one, terms, end) != redacted(other, terms, end)
+    return differing
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    found = check(count)
+    print(f"{count:,} pairs of inputs, {found} differ in a byte")
+    sys.exit(found > 0)

@@ -1,0 +1,137 @@
+"""The capture process's main loop with a backend of our own: what it reads, when, and when not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from desktop_logger.records.classes import Button, KeyClass, Reason
+from desktop_logger.records.events import Batch, Event
+from desktop_logger.records.layout import CLICK, END, GAP, KEY, RECORD, RECORD_BYTES, RELEASE_STREAM, START, Redacted
+from desktop_logger.source import Outlet, Source, loop
+from desktop_logger.source.outlet import PENDING_BYTES
+from tests import noninterference
+from tests.granted import grant
+
+Record = tuple[int, int, int, int, int, int, int]
+
+
+class Typist:
+    """A backend with a key press every 10 ms; counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.last = time.monotonic()
+
+    def fileno(self) -> int:
+        return -1
+
+    def due(self) -> float | None:
+        return max(0.0, self.last + 0.01 - time.monotonic())
+
+    def ended(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def read(self) -> Batch:
+        self.reads += 1
+        self.last = time.monotonic()
+        event: Event = (int(self.last * 1000), KEY, KeyClass.TEXT, 0, 0, 0)
+        return Batch([event], event[0])
+
+
+class Pipes:
+    def __init__(self) -> None:
+        self.records, self.records_in = os.pipe()
+        self.beats, self.beats_in = os.pipe()
+        os.set_blocking(self.records, False)
+
+    def read(self) -> list[Record]:
+        data = b""
+        while True:
+            try:
+                chunk = os.read(self.records, 1 << 16)
+            except BlockingIOError:
+                return list(RECORD.iter_unpack(data))
+            data += chunk
+
+
+@pytest.fixture
+def pipes() -> Iterator[Pipes]:
+    made = Pipes()
+    yield made
+    for descriptor in (made.records, made.records_in, made.beats, made.beats_in):
+        os.close(descriptor)
+
+
+def test_a_segment_ends_after_its_time(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SEGMENT_S", 0.2)
+    typist = Typist()
+    source = Source(typist, grant(own="bursts", release="coarse"), Outlet(pipes.records_in), pipes.beats)
+    assert [*source.run()] == ["running"]  # one heartbeat's length
+    assert source.status == loop.LATE
+    records = pipes.read()
+    marks = [record[1] for record in records if record[1] in (START, END)]
+    assert marks == [START, END] * (len(marks) // 2)
+    assert len(marks) >= 6
+    assert sum(r[3] for r in records if r[1] == 3) == typist.reads
+    assert any(r[1] == 3 | RELEASE_STREAM for r in records)
+
+
+def test_no_read_without_a_heartbeat(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
+    typist = Typist()
+    source = Source(typist, grant(), Outlet(pipes.records_in), pipes.beats)
+    running = source.run()
+    assert next(running) == "running"
+    monkeypatch.setattr(time, "monotonic", lambda: typist.last + 10)  # the machine stood still for ten seconds
+    assert [*running] == []
+    assert typist.reads == 0
+    assert source.status == loop.LATE
+
+
+def test_heartbeats_keep_it_alive_and_q_ends_it(pipes: Pipes) -> None:
+    source = Source(Typist(), grant(), Outlet(pipes.records_in), pipes.beats)
+    os.write(pipes.beats_in, b"..q.")
+    assert [*source.run()] == ["running"]
+    assert source.status == 0
+    assert [record[1] for record in pipes.read()] == [START, END]
+
+
+def test_the_outlet_writes_whole_chunks_and_bounds_what_waits(pipes: Pipes) -> None:
+    outlet = Outlet(pipes.records_in)
+    record = RECORD.pack(0, CLICK, Button.LEFT, 1, 0, 0, 0)
+    while outlet.dropping_since is None:
+        outlet.put(Redacted(record * 1000), Redacted(b""))
+        outlet.send()
+    assert outlet.waits
+    assert not outlet.has_room
+    outlet.mark(END)
+    first = os.read(pipes.records, 1 << 20)
+    assert len(first) % RECORD_BYTES == 0
+    records = []
+    while outlet.waits:
+        outlet.send()
+        records += pipes.read()
+    assert outlet.has_room
+    assert records[-1][1] == END
+    assert len(first) + RECORD_BYTES * len(records) < PENDING_BYTES + (1 << 17)
+
+
+def test_what_was_dropped_becomes_a_gap(pipes: Pipes) -> None:
+    outlet = Outlet(pipes.records_in)
+    source = Source(Typist(), grant(release="coarse"), outlet, pipes.beats)
+    outlet.dropping_since = time.monotonic() - 3
+    source._send(time.monotonic())
+    records = pipes.read()
+    assert [(r[1], r[2], r[6]) for r in records] == [
+        (GAP, Reason.OVERFLOW, 3), (GAP | RELEASE_STREAM, Reason.UNOBSERVED, 2),
+    ]  # fmt: skip
+
+
+def test_twenty_thousand_pairs_that_are_equal_on_the_grid() -> None:
+    assert noninterference.check(20_000) == 0
