@@ -87,7 +87,9 @@ class Organisation:
             text = text.replace(before, after)
         self.policy = policy.sign(text.encode(), self.keys.controller)
 
-    def export(self, out: str, *outboxes: str, purpose: str = "research", form: str = "jsonl", **more: Any) -> Report:
+    def export(
+        self, out: str, *outboxes: str, purpose: str = "improve-tools", form: str = "jsonl", **more: Any
+    ) -> Report:
         return export(self.folder, self.keys, Order(outboxes, out, purpose, form), self.clock, **more)
 
 
@@ -100,7 +102,7 @@ class Subject:
         organisation: Organisation,
         *,
         scopes: Collection[str] = ("keyboard", "pointer"),
-        purposes: Collection[str] = ("find where", "train models"),
+        purposes: Collection[str] = ("find out", "train models"),
         registered: bool = True,
     ) -> None:
         self.clock = organisation.clock

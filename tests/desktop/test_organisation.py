@@ -95,7 +95,7 @@ def test_from_keys_to_a_dataset_and_back(person: Person, steward: tuple[Person, 
     released = person.json("release")
     assert len(released["released"]) == 1
     outbox = os.path.join(person.home, "outbox")
-    order = ("admin", "export", "--from", outbox, "--purpose", "research", "--dir", folder)
+    order = ("admin", "export", "--from", outbox, "--purpose", "improve-tools", "--dir", folder)
     said = admin.ok(*order, "--out", str(tmp_path / "one"), "--format", "jsonl", passphrase=PASSPHRASE)
     assert "1 session" in said
     assert bare((tmp_path / "one" / "data.jsonl").read_text()) == bare(shown) != []

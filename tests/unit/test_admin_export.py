@@ -149,7 +149,7 @@ def test_every_format_holds_the_same_rows(
 
 
 def test_a_purpose_that_was_not_granted_opens_nothing(organisation: Organisation, tmp_path: Path) -> None:
-    person = Subject(str(tmp_path / "home"), organisation, purposes=("find where",))
+    person = Subject(str(tmp_path / "home"), organisation, purposes=("find out",))
     person.record()
     person.release()
     report = organisation.export(str(tmp_path / "out"), person.outbox, purpose="train-models")
@@ -206,7 +206,7 @@ def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody
 @pytest.fixture
 def demonstration(tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> tuple[Organisation, Subject]:
     monkeypatch.setenv("DISPLAY", ":4321")
-    change = [('[notice]\nid = "organisation"', '[notice]\nid = "demo"')]
+    change = [('notice = { id = "organisation"', 'notice = { id = "demo"')]
     showing = Organisation(str(tmp_path), clock, change=change)
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -397,9 +397,7 @@ def test_a_crash_leaves_no_half_dataset(
 
 
 def test_too_few_people_are_none(tmp_path: Path, clock: HeldClock) -> None:
-    careful = Organisation(
-        str(tmp_path), clock, change=[("retention_days = 30", "minimum_export = 2\nretention_days = 30")]
-    )
+    careful = Organisation(str(tmp_path), clock, change=[("minimum_export = 1", "minimum_export = 2")])
     one = Subject(str(tmp_path / "one"), careful)
     one.record()
     one.release()
@@ -425,9 +423,7 @@ def test_a_later_narrower_policy_of_ours_is_accepted_another_is_not(
     subject: Subject, organisation: Organisation, tmp_path: Path
 ) -> None:
     text = policy.open_signed(organisation.policy)[1].decode()
-    later = text.replace("version = 1\nscopes", "version = 2\nscopes").replace(
-        "retention_days = 30", "retention_days = 20"
-    )
+    later = text.replace("version = 1  ", "version = 2  ").replace("retention_days = 30", "retention_days = 20")
     policy.adopt(subject.home, policy.sign(later.encode(), organisation.keys.controller), "later")
     subject.record()
     subject.release()

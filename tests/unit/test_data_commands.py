@@ -45,7 +45,7 @@ def test_inspect_in_every_form(person: Person, tmp_path: Path) -> None:
     rows = person.ok("inspect", "--events", "--json", passphrase=PASSPHRASE).splitlines()
     assert {json.loads(row)["record"] for row in rows} == {"typing", "key", "stroke", "click", "gap"}
     person.ok("inspect", "--html", str(tmp_path / "page.html"), passphrase=PASSPHRASE)
-    assert "Data steward" in (tmp_path / "page.html").read_text()
+    assert "data steward" in (tmp_path / "page.html").read_text()
     refused(person, 1, "inspect", "--html", str(tmp_path / "page.html"), passphrase=PASSPHRASE)
     assert "at least" in person.ok("inspect", "--as-admin", passphrase=PASSPHRASE)
     assert person.inspect("--until", "2020-01-01")["segments"] == 0

@@ -142,7 +142,7 @@ def test_where_approval_is_asked_no_key_exists_before_it(tmp_path: Path, clock: 
 def test_what_an_earlier_consent_covered_is_held_back(subject: Subject) -> None:
     subject.record()
     subject.clock.time += 60  # type: ignore[attr-defined]
-    subject.sign(("keyboard", "pointer"), ("find where",))
+    subject.sign(("keyboard", "pointer"), ("find out",))
     assert states(subject) == [release.HELD]
     assert subject.release().bundles == []
     fresh = subject.record()

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from desktop_logger import disk
 from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError, Refused, Unavailable, UsageError
-from desktop_logger.paths import check_ours
+from desktop_logger.paths import check_ours, shipped
 from desktop_logger.sealing import (
     ReaderKey,
     Signer,

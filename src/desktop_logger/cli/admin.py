@@ -84,7 +84,7 @@ def subjects_add(
 
 @app.command(
     "export",
-    epilog="Example: desktop-logger admin export --from outbox --out data --purpose research --dir steward",
+    epilog="Example: desktop-logger admin export --from outbox --out data --purpose improve-tools --dir steward",
 )
 def export(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     out: Annotated[str, typer.Option("--out", help="A new folder for the dataset.", metavar="DIR")],
