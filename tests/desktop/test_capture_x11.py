@@ -341,12 +341,10 @@ def test_idle_costs_next_to_nothing(start: Start) -> None:
     assert (ticks() - before) / os.sysconf("SC_CLK_TCK") / 4 < 0.01
 
 
-def test_nothing_is_dumpable(start: Start) -> None:
+def test_it_leaves_no_core(start: Start) -> None:
     process = start()
     with open(f"/proc/{process.process.pid}/limits") as file:
-        limits = file.read()
-    assert "Max core file size        0                    0" in limits
-    assert os.stat(f"/proc/{process.process.pid}/mem").st_uid == 0  # the kernel gives a process that is not to root
+        assert "Max core file size        0                    0" in file.read()
 
 
 def test_a_display_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
