@@ -1,0 +1,79 @@
+"""Forms without secrets: canonical JSON, digests, fingerprints, random names. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from base64 import b32encode
+from typing import Any
+
+from desktop_logger.errors import IntegrityError
+
+SUITE = "MLKEM768_X25519+HKDF-SHA256+AES-256-GCM"
+LABEL = b"desktop-logger/v1/"
+KEY_BYTES, NONCE_BYTES, TAG_BYTES, SIGNATURE_BYTES, DIGEST_BYTES = 32, 12, 16, 64, 32
+LARGEST_INT = 2**53 - 1
+
+Bytes = bytes | bytearray | memoryview
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 canonical JSON of ``str``, ``int`` (within ±(2**53 - 1)), ``bool``, ``None``, lists and mappings.
+
+    Raises ``ValueError`` for anything else (floats too), so that two programs can never write one value two ways.
+    """
+    return json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _ordered(value: Any) -> Any:
+    if value is None or value is True or value is False or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        if abs(value) > LARGEST_INT:
+            raise ValueError("an integer beyond 2**53 - 1 has no canonical form")
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_ordered(each) for each in value]
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("a key that is not a string has no canonical form")
+        return {key: _ordered(value[key]) for key in sorted(value, key=_utf16)}
+    raise ValueError(f"a {type(value).__name__} has no canonical form")
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")  # RFC 8785, section 3.2.3: keys are ordered by UTF-16 code units
+
+
+def parse_canonical(data: bytes) -> Any:
+    """The value of canonical JSON. Raises ``IntegrityError`` when ``data`` is not exactly its own canonical form."""
+    try:
+        value = json.loads(data.decode("utf-8"))
+        same = canonical(value) == data
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        same = False
+    if not same:
+        raise IntegrityError("not canonical JSON")
+    return value
+
+
+def digest(data: Bytes) -> bytes:
+    """SHA-256."""
+    return hashlib.sha256(data).digest()
+
+
+def hexdigest(data: Bytes) -> str:
+    """SHA-256 in lower-case hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def fingerprint(public: bytes) -> str:
+    """A public key as people compare it: 160 bits of its SHA-256, base32, eight groups of four."""
+    text = b32encode(digest(public)[:20]).decode("ascii")
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def random_id() -> str:
+    """128 random bits as 32 hexadecimal digits."""
+    return os.urandom(16).hex()
