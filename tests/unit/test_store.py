@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -262,6 +263,7 @@ class Full:
 
 
 REAL_WRITE = os.write
+NOBODY = 65534
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -321,14 +323,35 @@ def test_a_failed_sync_is_never_retried(person: Person, monkeypatch: pytest.Monk
     assert calls == 1
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="NOT TESTED as root, who writes everywhere")
-def test_a_home_that_cannot_be_written_is_said(person: Person) -> None:
-    os.chmod(person.home.segments, 0o500)
-    try:
-        with pytest.raises(Unavailable, match="cannot be written"):
-            person.record(1)
-    finally:
-        os.chmod(person.home.segments, 0o700)
+@pytest.mark.parametrize("name", ["segments", "keystore", "ledger"])
+def test_a_home_that_cannot_be_written_is_said(name: str) -> None:
+    """In a child without root's rights, since root writes everywhere."""
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)  # noqa: S103 - the other account has to get through
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                if os.getuid() == 0:
+                    os.makedirs(os.path.join(root, "theirs"))
+                    os.chown(os.path.join(root, "theirs"), NOBODY, NOBODY)
+                    os.setresgid(NOBODY, NOBODY, NOBODY)
+                    os.setresuid(NOBODY, NOBODY, NOBODY)
+                person = Person(os.path.join(root, "theirs", "home"))
+                kept = person.record(1)
+                folder = os.path.join(person.home.root, name)
+                os.chmod(folder, 0o500)
+                try:
+                    person.record(1)
+                except Unavailable as error:
+                    status = 7 if error.hint and "cannot be" in error.message else 2
+                os.chmod(folder, 0o700)
+                store.recover(person.home, person.clock)
+                if person.verdicts() != {kept: "ok"}:
+                    status = 3
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_a_lock_that_is_held_too_long_names_its_holder(person: Person) -> None:
