@@ -69,7 +69,7 @@ class Script(Terminal):
 
 def quick_passphrases() -> Any:
     """Argon2id with little work, for keys that live as long as a test; what is locked carries the parameters."""
-    return mock.patch.dict(sealing._ARGON2ID, t=1, m_kib=64)
+    return mock.patch.dict(sealing.ARGON2ID, t=1, m_kib=64)
 
 
 class Organisation:

@@ -16,7 +16,7 @@ from desktop_logger.sealing import ReaderKey, Signer, canonical, fingerprint, ra
 DEVICE = Signer.generate()
 READER, OTHER = ReaderKey.generate(), ReaderKey.generate()
 NAME, OTHER_NAME = fingerprint(READER.public), fingerprint(OTHER.public)
-CONTENTS: dict[str, Any] = {"manifest": {"segment": "s", "purposes": ["research"]}, "receipt": "r", "policy": "p"}
+CONTENTS: dict[str, Any] = {"manifest": {"segment": "s", "purposes": ["improve-tools"]}, "receipt": "r", "policy": "p"}
 STANZAS = [{"scope": "keyboard", "sealed": "AA=="}]
 STREAM = bytes(range(256)) * 8
 

@@ -21,11 +21,9 @@ def organisation(signer: sealing.Signer, *, version: int = 1, reader: sealing.Re
         text = file.read()
     reader = reader or sealing.ReaderKey.generate()
     for hole, filling in (
-        ("<controller key, from: desktop-logger admin init>", base64.b64encode(signer.public).decode()),
-        ("<reader key, from: desktop-logger admin init>", base64.b64encode(reader.public).decode()),
-        ("<short-name>", "example"),
+        ("<controller key>", base64.b64encode(signer.public).decode()),
+        ("<reader key>", base64.b64encode(reader.public).decode()),
         ("<organisation>", "Example Works"),
-        ("<data steward>", "data steward"),
         ("\nversion = 1 ", f"\nversion = {version} "),
     ):
         text = text.replace(hole, filling)
