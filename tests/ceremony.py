@@ -16,6 +16,8 @@ PROMPTS = (
     r"Type (\S+) to sign, or Enter to refuse:",
     r"[Pp]assphrase:",
     r"--- more \(Enter\)",
+    r"\? \[Y/n\]",
+    r"(?:Does it match|Let \d+ segments?)[^\r\n]*\? \[y/N\]",
 )
 
 
@@ -48,5 +50,7 @@ def sign(
             child.sendline(match[1])
         elif found == 6:
             child.sendline(passphrase)
+        elif found == 9:
+            child.sendline("y")
         else:
             child.sendline("")

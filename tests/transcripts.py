@@ -3,7 +3,8 @@
 Every fenced block marked ``console`` is one: lines that start with ``$ `` are run in order by a shell on a terminal,
 in one home for the whole document, and what follows a command is what it must show. ``…`` alone on a line stands for
 any lines, inside a line for any text. Prompts are answered as the ceremony's reader would. ``<!-- before: … -->``
-holds lines that are run unseen at that place. A ``make`` command is only looked up (``make -n``): the suite itself
+holds lines that are run unseen at that place; what they write to ``.env`` (``NAME=value``) is in the environment of
+what follows. A ``make`` command is only looked up (``make -n``): the suite itself
 runs under make. Other fenced blocks are not commands: ``text``, ``python``, ``toml``, ``json``.
 """
 
@@ -74,14 +75,19 @@ def play(
 ) -> list[str]:
     """Run a document's commands in ``folder``; returns what went wrong. ``after`` may act between commands."""
     wrong = []
+    environment = os.path.join(folder, ".env")
     for step in steps(document):
+        known = dict(env)
+        if os.path.exists(environment):
+            with open(environment, encoding="utf-8") as file:
+                known |= dict(line.rstrip("\n").split("=", 1) for line in file)
         make = step.command.startswith("make ")
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         child = pexpect.spawn(
             "/bin/bash",
             ["-ec", f"make -n {step.command[5:]}" if make else step.command],
             cwd=root if make else folder,
-            env=dict(env),
+            env=known,
             encoding="utf-8",
             timeout=90,
             dimensions=(50, 120),
