@@ -118,9 +118,16 @@ def run(argv: list[str]) -> int:
                 return 2
             return door.complain(UsageError(str(error.format_message()).rstrip("."), _hint_for(error)))
         if type(error).__name__ in ("Abort", "Exit"):
-            return int(getattr(error, "exit_code", 1))
+            return _left(int(getattr(error, "exit_code", 1)))
         raise
-    return int(status or 0)
+    return _left(int(status or 0))
+
+
+def _left(status: int) -> int:
+    """The exit status of a command that left by itself; Ctrl-C says that nothing was changed."""
+    if status == 130:  # typer's, for an interrupt
+        return door.complain(DesktopLoggerError("interrupted; nothing was changed"))
+    return status
 
 
 def _hint_for(error: Exception) -> str:

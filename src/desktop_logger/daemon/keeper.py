@@ -4,7 +4,8 @@
            2. validate the consent in full
            3. let retention delete what is over its time
            4. note the start in the ledger
-           5. hand the key-encryption key and the grant to the writer, and the grant to the supervisor
+           5. release what has waited long enough, if this policy releases by time
+           6. hand the key-encryption key and the grant to the writer, and the grant to the supervisor
 ``purge``  delete the last fifteen minutes (the indicator's menu); the supervisor holds capture and writer meanwhile
 """
 
@@ -26,7 +27,7 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     """Prepare one writer's life. ``key`` is the pipe to the writer: epoch (4 bytes) ‖ KEK (32) ‖ grant."""
     import functools
 
-    from desktop_logger import store
+    from desktop_logger import release, store
     from desktop_logger.consent import gate, withdrawing
     from desktop_logger.keystore import load_kek
 
@@ -36,6 +37,8 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     grant = gate.check(place, clock)
     store.retention(place, clock, grant.retention_days, grant.disk_cap_bytes)
     store.note_started(place, clock, grant)
+    if grant.release is not None:
+        release.write(place, clock, grant)
     epoch, kek = load_kek(place)
     os.write(key, epoch.to_bytes(4, "little") + kek.secret() + grant.to_wire())
     os.close(key)
@@ -44,7 +47,7 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
 
 def purge(place: Home, clock: Clock) -> None:
     """Delete what was recorded in the last fifteen minutes, rounded outward to whole segments."""
-    from desktop_logger import store
+    from desktop_logger import release, store
 
     now = clock.now()
     store.purge(place, clock, lambda: store.choose_range(place, now - LAST_S, now))

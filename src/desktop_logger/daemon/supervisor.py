@@ -36,6 +36,7 @@ GATE_S = 4.0
 INDICATOR_S = 3.0
 """Without a sign of life from the indicator for this long, there is no capture."""
 WRITER_S = 20.0
+WRITER_LIFE_S = 6 * 3600.0
 WARN_S = 30
 LOST_S = 120
 """After this long without anything that could show the sign, the daemon stops."""
@@ -108,6 +109,9 @@ class Supervisor:
             self._lose_indicator()
         if self.crew.writer and now - self.crew.writer.heard > WRITER_S:
             self._lose_writer("the writer did not answer")
+        if self.crew.writer and now - self.crew.writer.started > WRITER_LIFE_S and self.held_until is None:
+            self._hold()  # a new writer comes with the keeper's whole check: retention, release, the key's epoch
+            self._go()
         if now >= self.not_before:
             self._start_what_is_missing()
         self._show(now)

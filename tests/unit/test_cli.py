@@ -1,0 +1,124 @@
+"""The command line as a contract: every command's help is the reference page, and bad words get plain errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import typer
+
+from desktop_logger.cli import door
+from desktop_logger.cli.app import build
+from tests.people import Person
+
+PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "reference", "command-line.md")
+HEAD = """# Command line
+
+Every command's `--help`, as the program prints it. `logger` and `desktop-logger` are the same program; where anything
+is unattended or cannot be undone, write `desktop-logger`, because Debian has another `/usr/bin/logger` that accepts any
+words.
+
+Exit status: 0 ok · 1 refused or failed as stated · 2 the words are not understood · 3 no valid consent · 4 stored data
+is not what was written · 5 the environment lacks something (said which, and how to get it).
+
+This page is made by `python -m tests.unit.test_cli` and a test holds it to the program.
+"""
+
+
+def commands(command: object, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*words, name))
+
+
+def help_of(words: tuple[str, ...]) -> str:
+    env = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        [sys.executable, "-m", "desktop_logger", *words, "--help"], capture_output=True, text=True, check=True, env=env
+    )
+    assert not done.stderr
+    return done.stdout
+
+
+def page() -> str:
+    parts = [HEAD]
+    for words, _ in commands(typer.main.get_command(build())):
+        parts.append(f"## `{' '.join(('desktop-logger', *words))}`\n\n```text\n{help_of(words).strip()}\n```\n")
+    return "\n".join(parts)
+
+
+def test_the_reference_page_is_what_the_program_says() -> None:
+    with open(PAGE, encoding="utf-8") as file:
+        assert file.read() == page(), "regenerate with: python -m tests.unit.test_cli"
+
+
+def test_every_command_gives_an_example() -> None:
+    for words, command in commands(typer.main.get_command(build())):
+        if words and not getattr(command, "commands", None):
+            assert "Example: desktop-logger" in (getattr(command, "epilog", "") or ""), words
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("strat",), 2, "/usr/bin/logger"),
+        (("-p", "local0.info", "message"), 2, "--help"),
+        (("pause", "soon"), 2, "15m"),
+        (("pause", "0s"), 2, "15m"),
+        (("pause", "15m"), 1, "nothing is running"),
+        (("resume",), 5, "desktop-logger start"),
+        (("start", "--backend", "camera"), 3, "consent sign"),
+        (("status", "--loud"), 2, "--help"),
+        (("purge",), 2, "--last"),
+        (("purge", "--last", "yesterday"), 2, "15m"),
+        (("inspect", "--since", "32.13.2026"), 2, "2026-03-01"),
+        (("preview", "/nonexistent/file"), 2, "file"),
+        (("join", "/nonexistent/file"), 2, "file"),
+        (("consent", "withdraw"), 3, "status"),
+        (("consent", "sign"), 1, "terminal"),
+    ],
+)
+def test_bad_words_get_a_plain_error(words: tuple[str, ...], status: int, says: str, tmp_path: object) -> None:
+    someone = Person(os.path.join(str(tmp_path), "home"))
+    done = someone.run(*words)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert not os.path.exists(someone.home)
+
+
+def test_the_door_and_the_whole_command_line_agree(tmp_path: object) -> None:
+    """The same verb through the fast door and through typer (which the unusual order of words forces)."""
+    someone = Person(os.path.join(str(tmp_path), "home"))
+    for verb in door.VERBS:
+        assert door.VERBS[verb].help in help_of((verb,))
+    fast, slow = someone.run("status", "--json"), someone.run("--", "status", "--json")
+    assert (fast.returncode, fast.stdout) == (slow.returncode, slow.stdout)
+
+
+def test_status_has_the_keys_that_scripts_rely_on(tmp_path: object) -> None:
+    report = Person(os.path.join(str(tmp_path), "home")).status()
+    assert report["state"] == "no-consent"
+    assert set(report["pids"]) == {"supervisor", "capture", "writer", "indicator"}
+    assert {
+        "backend", "consent", "indicator", "kek", "logger_on_path", "pids", "profile", "sandbox", "scopes", "state",
+        "store", "warnings",
+    } <= set(report)  # fmt: skip
+    assert set(report["store"]) == {"segments", "bytes"}
+    assert set(report["consent"]) == {"state", "expires"}
+
+
+def test_a_home_that_others_can_open_is_refused(tmp_path: object) -> None:
+    home = os.path.join(str(tmp_path), "home")
+    os.mkdir(home, 0o755)
+    done = Person(home).run("status")
+    assert done.returncode == 1
+    assert "chmod 700" in done.stderr
+
+
+if __name__ == "__main__":
+    with open(PAGE, "w", encoding="utf-8") as written:
+        written.write(page())
