@@ -47,7 +47,7 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
 
 def purge(place: Home, clock: Clock) -> None:
     """Delete what was recorded in the last fifteen minutes, rounded outward to whole segments."""
-    from desktop_logger import release, store
+    from desktop_logger import store
 
     now = clock.now()
     store.purge(place, clock, lambda: store.choose_range(place, now - LAST_S, now))
