@@ -10,6 +10,7 @@ import pytest
 
 from desktop_logger import keystore
 from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
+from desktop_logger.keystore import keys
 from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek
 
@@ -37,11 +38,44 @@ def test_an_entry_opens_under_its_kek_and_segment_only(home: Home) -> None:
     assert keystore.listed(home) == SEGMENTS[:1]
     with pytest.raises(Unreadable):
         keystore.read_entry(home, Kek.generate(), SEGMENTS[0])
+    keystore.write_entry(home, kek, epoch, SEGMENTS[1], stanzas)
     os.rename(keystore.entry_path(home, SEGMENTS[0]), keystore.entry_path(home, SEGMENTS[1]))
-    with pytest.raises(Unreadable):
-        keystore.read_entry(home, kek, SEGMENTS[1])
-    with pytest.raises(Unreadable):
-        keystore.read_entry(home, kek, SEGMENTS[0])
+    for segment in SEGMENTS:
+        with pytest.raises(Unreadable):
+            keystore.read_entry(home, kek, segment)
+    assert keystore.listed(home) == SEGMENTS[:2]
+    assert keystore.whole(home) == {SEGMENTS[1]}
+
+
+def test_a_record_is_of_one_segment_and_one_epoch(home: Home) -> None:
+    epoch, kek = keystore.load_kek(home)
+    for segment in SEGMENTS[:2]:
+        keystore.write_entry(home, kek, epoch, segment, [stanza()])
+    path = Path(home.keystore, "keys")
+    good = path.read_bytes()
+    head, first, second = good[: keys.HEAD_BYTES], good[keys.HEAD_BYTES :][:76], good[keys.HEAD_BYTES + 76 :]
+    exchanged = head + first[:16] + second[16:] + second[:16] + first[16:]
+    for data in (exchanged, good[: keys.HEAD_BYTES - 4] + b"\2\0\0\0" + first + second):
+        path.write_bytes(data)
+        for segment in SEGMENTS[:2]:
+            with pytest.raises(Unreadable):
+                keystore.read_entry(home, kek, segment)
+    path.write_bytes(b"desktop-logger/keys/v2\n" + good[len(keys.MAGIC) :])
+    with pytest.raises(IntegrityError, match="another version"):
+        keystore.current_epoch(home)
+
+
+def test_a_torn_record_never_counted_and_the_next_one_lies_where_it_belongs(home: Home) -> None:
+    epoch, kek = keystore.load_kek(home)
+    keystore.write_entry(home, kek, epoch, SEGMENTS[0], [stanza()])
+    path = Path(home.keystore, "keys")
+    path.write_bytes(path.read_bytes() + b"torn")
+    assert keystore.listed(home) == SEGMENTS[:1]
+    keystore.write_entry(home, kek, epoch, SEGMENTS[1], [stanza()])
+    keystore.read_entry(home, kek, SEGMENTS[1])
+    assert path.stat().st_size == keys.HEAD_BYTES + 2 * keys.RECORD_BYTES
+    with pytest.raises(Unavailable, match="rotated"):
+        keystore.write_entry(home, kek, epoch + 1, SEGMENTS[2], [stanza()])
 
 
 def test_no_altered_or_shorter_entry_opens(home: Home) -> None:
@@ -73,12 +107,15 @@ def test_rewrapping_keeps_the_survivors_and_nothing_opens_under_the_old_kek(home
     entries = {segment: [stanza()] for segment in SEGMENTS}
     for segment, stanzas in entries.items():
         keystore.write_entry(home, old, epoch, segment, stanzas)
-    Path(keystore.entry_path(home, SEGMENTS[1])).write_bytes(b"damaged")
+    path = Path(home.keystore, "keys")
+    good = path.read_bytes()
+    path.write_bytes(good[: -keys.RECORD_BYTES - 1] + b"?" + good[-keys.RECORD_BYTES :])
     new = Kek.generate()
     keystore.store_kek(home, 2, new)
     assert keystore.epochs(home) == [1, 2]
-    assert keystore.rewrap(home, old, new, 2, SEGMENTS[1:]) == [SEGMENTS[1]]
+    assert keystore.rewrap(home, old, new, 2, SEGMENTS[:1]) == [SEGMENTS[1]]
     keystore.swap(home)
+    keystore.remove_entries(home, SEGMENTS[:2])
     keystore.delete_kek(home, 1)
     keystore.delete_kek(home, 1)
     assert keystore.current_epoch(home) == 2
@@ -90,22 +127,35 @@ def test_rewrapping_keeps_the_survivors_and_nothing_opens_under_the_old_kek(home
         keystore.read_entry(home, old, SEGMENTS[2])
 
 
-def test_a_swap_that_a_crash_cut_is_finished_or_undone_as_a_whole(home: Home) -> None:
+def test_a_rewrite_that_a_crash_cut_is_there_or_not_as_a_whole(home: Home) -> None:
     epoch, old = keystore.load_kek(home)
     keystore.write_entry(home, old, epoch, SEGMENTS[0], [stanza()])
     new = Kek.generate()
     keystore.store_kek(home, 2, new)
-    # before the swap: the new folder does not count
-    keystore.rewrap(home, old, new, 2, SEGMENTS[:1])
+    # before the rename: the new file does not count
+    keystore.rewrap(home, old, new, 2, [])
     keystore.settle(home)
     assert keystore.current_epoch(home) == 1
-    # between the renames: the new folder is whole
-    keystore.rewrap(home, old, new, 2, SEGMENTS[:1])
-    os.rename(home.keystore, home.keystore + ".old")
+    keystore.read_entry(home, old, SEGMENTS[0])
+    # after it: only the new one is there
+    keystore.rewrap(home, old, new, 2, [])
+    keystore.swap(home)
     keystore.settle(home)
     assert keystore.current_epoch(home) == 2
-    assert sorted(name for name in os.listdir(home.root) if name.startswith("keystore")) == ["keystore"]
+    assert sorted(os.listdir(home.keystore)) == [SEGMENTS[0] + ".key", "CACHEDIR.TAG", "keys"]
     keystore.read_entry(home, new, SEGMENTS[0])
+
+
+def test_without_any_key_a_segment_can_still_be_taken_out(home: Home) -> None:
+    epoch, kek = keystore.load_kek(home)
+    for segment in SEGMENTS:
+        keystore.write_entry(home, kek, epoch, segment, [stanza()])
+    keystore.delete_kek(home, 1)
+    keystore.remove_entries(home, SEGMENTS[:2])
+    keystore.remove_entries(home, SEGMENTS[:2])
+    assert keystore.current_epoch(home) == 1
+    assert keystore.listed(home) == SEGMENTS[2:]
+    keystore.read_entry(home, kek, SEGMENTS[2])
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,26 @@
-"""The keystore: per segment one entry of stanzas, all under one rotating key-encryption key (KEK).
+"""The keystore: per segment one entry of stanzas under a key of its own, and those keys under one rotating KEK.
 
-Who holds the KEK and a reader's private key opens a segment; without the KEK nobody does, so that rotating it takes
-the deleted segments out of every copy. The KEK's place (OS keyring, else a file outside ``keystore/``) is fixed at
-the ceremony. Invariants: ``keystore/epoch`` names the one KEK of all entries in the folder and changes only together
-with them; a folder is replaced as a whole; every function runs under the store lock except ``load_kek``.
+Who holds the key-encryption key (KEK) and a reader's private key opens a segment; without the KEK nobody does, so that
+rotating it takes the deleted segments out of every copy. The KEK's place (OS keyring, else a file outside
+``keystore/``) is fixed at the ceremony. Invariants: ``keystore/keys`` names the one KEK of all its records and is
+replaced as a whole; an entry is written once; every function runs under the store lock except ``load_kek``.
 """
 
 from .entries import (
     Stanza,
     create_folder,
-    current_epoch,
     entry_path,
     listed,
     read_entry,
+    remove_entries,
     remove_folder,
     replace_entry,
-    rewrap,
-    settle,
     stanza_from_wire,
-    swap,
+    whole,
     write_entry,
 )
 from .kek import delete_kek, epochs, find_kek, fix_place, kek_place, keyring_available, load_kek, store_kek
+from .keys import current_epoch, rewrap, settle, swap
 
 __all__ = [
     "Stanza",
@@ -37,6 +36,7 @@ __all__ = [
     "listed",
     "load_kek",
     "read_entry",
+    "remove_entries",
     "remove_folder",
     "replace_entry",
     "rewrap",
@@ -44,5 +44,6 @@ __all__ = [
     "stanza_from_wire",
     "store_kek",
     "swap",
+    "whole",
     "write_entry",
 ]

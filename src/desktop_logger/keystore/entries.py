@@ -1,24 +1,27 @@
-"""Entries and their folder: one file a segment, all under one epoch's KEK, replaced only as a whole folder.
+"""Entries: one file a segment, written once, under a key of its own that ``keystore/keys`` holds.
 
-Every function runs under the store lock. ``keystore/epoch`` names the one KEK of all entries in the folder.
+An entry without its record in ``keys``, or with one that no KEK opens, is as good as gone: that is how a purge reaches
+every copy while it rewrites 76 bytes a survivor. Every function runs under the store lock.
 """
 
 from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from desktop_logger import disk
-from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
+from desktop_logger.errors import IntegrityError, Unreadable
 from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek, canonical, hexdigest, parse_canonical
+
+from . import keys
 
 MAGIC = b"desktop-logger/keystore/v1\n"
 SUFFIX = ".key"
 LARGEST_ENTRY = 1 << 20
-_EPOCH_BYTES = 4
 _CACHEDIR = (
     b"Signature: 8a477f597d28d172789f06886806bc55\n"
     b"# Keys of desktop-logger. Backups must not hold them: what you delete has to be gone from every copy.\n"
@@ -69,56 +72,73 @@ def entry_path(home: Home, segment: str) -> str:
 
 
 def write_entry(home: Home, kek: Kek, epoch: int, segment: str, stanzas: list[Stanza]) -> None:
-    """A new entry, on the medium before this returns."""
-    disk.write_new(entry_path(home, segment), _wrap(kek, epoch, segment, stanzas))
+    """A new entry and the record of its key, both on the medium before this returns."""
+    entry_key = Kek.generate()
+    disk.write_new(entry_path(home, segment), _wrap(entry_key, segment, stanzas))
     disk.sync_folder(home.keystore)
+    keys.append(home, kek, epoch, segment, entry_key.secret())
 
 
-def replace_entry(home: Home, kek: Kek, epoch: int, segment: str, stanzas: list[Stanza]) -> None:
-    """The entry with other stanzas, as a whole."""
-    disk.replace(entry_path(home, segment), _wrap(kek, epoch, segment, stanzas))
+def replace_entry(home: Home, kek: Kek, segment: str, stanzas: list[Stanza]) -> None:
+    """The entry with other stanzas, as a whole, under the key that it has."""
+    entry_key = Kek.from_bytes(keys.find(home, kek, segment))
+    disk.replace(entry_path(home, segment), _wrap(entry_key, segment, stanzas))
 
 
 def read_entry(home: Home, kek: Kek, segment: str) -> list[Stanza]:
-    """The stanzas of a segment. Raises ``Unreadable`` where the entry is missing or under another KEK."""
-    fields = parse_canonical(_unwrap(home, kek, segment))
-    if not isinstance(fields, dict) or set(fields) != {"v", "segment", "stanzas"} or fields["segment"] != segment:
-        raise IntegrityError("a keystore entry is malformed")
-    if fields["v"] != 1 or not isinstance(fields["stanzas"], list):
-        raise IntegrityError("a keystore entry is malformed")
-    return [stanza_from_wire(stanza) for stanza in fields["stanzas"]]
-
-
-def _aad(epoch: int, segment: str) -> bytes:
-    return MAGIC + epoch.to_bytes(_EPOCH_BYTES, "little") + segment.encode("ascii")
-
-
-def _wrap(kek: Kek, epoch: int, segment: str, stanzas: list[Stanza]) -> bytes:
-    wire = [stanza.to_wire() for stanza in stanzas]
-    return _wrapped(kek, epoch, segment, canonical({"v": 1, "segment": segment, "stanzas": wire}))
-
-
-def _wrapped(kek: Kek, epoch: int, segment: str, plaintext: bytes) -> bytes:
-    return MAGIC + epoch.to_bytes(_EPOCH_BYTES, "little") + kek.wrap(plaintext, _aad(epoch, segment))
-
-
-def _unwrap(home: Home, kek: Kek, segment: str) -> bytes:
+    """The stanzas of a segment. Raises ``Unreadable`` where entry or key is missing or under another KEK."""
+    entry_key = Kek.from_bytes(keys.find(home, kek, segment))
     try:
         data = disk.read(entry_path(home, segment), LARGEST_ENTRY)
     except OSError:
         raise Unreadable(f"the keys of segment {segment} are not in the keystore") from None
-    start = len(MAGIC) + _EPOCH_BYTES
-    if not data.startswith(MAGIC) or len(data) < start:
+    return parse_entry(data, segment, entry_key)
+
+
+def parse_entry(data: bytes, segment: str, entry_key: Kek) -> list[Stanza]:
+    """The stanzas in an entry's bytes. Raises ``Unreadable`` where they do not open, else ``IntegrityError``."""
+    if not data.startswith(MAGIC):
         raise Unreadable("a keystore entry of another format, or damaged")
-    epoch = int.from_bytes(data[len(MAGIC) : start], "little")
-    return kek.unwrap(data[start:], _aad(epoch, segment))
+    fields = parse_canonical(entry_key.unwrap(data[len(MAGIC) :], _aad(segment)))
+    if not isinstance(fields, dict) or set(fields) != {"v", "segment", "stanzas"} or fields["segment"] != segment:
+        raise IntegrityError("a keystore entry is malformed")
+    if fields["v"] != 1 or fields["v"] is True or not isinstance(fields["stanzas"], list):
+        raise IntegrityError("a keystore entry is malformed")
+    return [stanza_from_wire(stanza) for stanza in fields["stanzas"]]
+
+
+def _aad(segment: str) -> bytes:
+    return MAGIC + segment.encode("ascii")
+
+
+def _wrap(entry_key: Kek, segment: str, stanzas: list[Stanza]) -> bytes:
+    wire = [stanza.to_wire() for stanza in stanzas]
+    plaintext = canonical({"v": 1, "segment": segment, "stanzas": wire})
+    return MAGIC + entry_key.wrap(plaintext, _aad(segment))
 
 
 def listed(home: Home) -> list[str]:
-    """Ids of all segments that have an entry."""
+    """Ids of all segments that have an entry or a record in ``keys``, sorted."""
+    names: set[str] = set(keys.segments(home))
     with suppress(FileNotFoundError):
-        return sorted(name[: -len(SUFFIX)] for name in os.listdir(home.keystore) if name.endswith(SUFFIX))
-    return []
+        names.update(name[: -len(SUFFIX)] for name in os.listdir(home.keystore) if name.endswith(SUFFIX))
+    return sorted(names)
+
+
+def whole(home: Home) -> set[str]:
+    """Ids of all segments that have both, looked at without any key."""
+    with suppress(FileNotFoundError):
+        present = {name[: -len(SUFFIX)] for name in os.listdir(home.keystore) if name.endswith(SUFFIX)}
+        return present.intersection(keys.segments(home))
+    return set()
+
+
+def remove_entries(home: Home, gone: Collection[str]) -> None:
+    """Take segments out of the keystore, with no key: their records, then their entries. May be repeated."""
+    keys.forget(home, gone)
+    for segment in gone:
+        with suppress(FileNotFoundError):
+            os.unlink(entry_path(home, segment))
 
 
 # The folder
@@ -128,79 +148,7 @@ def create_folder(home: Home, epoch: int) -> None:
     """An empty keystore for this epoch."""
     home.create(home.keystore)
     disk.replace(os.path.join(home.keystore, "CACHEDIR.TAG"), _CACHEDIR)
-    disk.replace(os.path.join(home.keystore, "epoch"), b"%d\n" % epoch)
-
-
-def current_epoch(home: Home) -> int:
-    """The epoch of the entries in the folder. Raises ``Unavailable`` where there is no keystore."""
-    try:
-        return int(disk.read(os.path.join(home.keystore, "epoch"), 20))
-    except (OSError, ValueError):
-        raise Unavailable("there is no keystore", "Sign a consent first: desktop-logger consent sign") from None
-
-
-def rewrap(home: Home, old: Kek, new: Kek, epoch: int, survivors: list[str]) -> list[str]:
-    """``keystore.new`` with the survivors' entries under the new KEK; returns whose entry was missing or damaged."""
-    coming = home.keystore + ".new"
-    remove_folder(coming)
-    os.mkdir(coming, 0o700)
-    unreadable = []
-    for segment in survivors:
-        try:
-            data = _wrapped(new, epoch, segment, _unwrap(home, old, segment))
-        except IntegrityError:
-            unreadable.append(segment)
-            continue
-        descriptor = disk.create(os.path.join(coming, segment + SUFFIX))
-        try:
-            disk.write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-    disk.write_new(os.path.join(coming, "CACHEDIR.TAG"), _CACHEDIR)
-    disk.write_new(os.path.join(coming, "epoch"), b"%d\n" % epoch)
-    _sync_all(coming)
-    return unreadable
-
-
-def _sync_all(folder: str) -> None:
-    """One sync for a whole folder: of the file system where the system offers it, else of every file."""
-    import ctypes
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        library = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(library, "syncfs") or library.syncfs(descriptor) != 0:
-            for name in os.listdir(folder):
-                file = disk.reopen(os.path.join(folder, name), os.O_RDONLY)
-                try:
-                    os.fsync(file)
-                finally:
-                    os.close(file)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def swap(home: Home) -> None:
-    """Put ``keystore.new`` in the keystore's place. ``settle`` finishes what a crash between the renames left."""
-    old = home.keystore + ".old"
-    remove_folder(old)
-    os.rename(home.keystore, old)
-    os.rename(home.keystore + ".new", home.keystore)
-    disk.sync_folder(home.root)
-    remove_folder(old)
-
-
-def settle(home: Home) -> None:
-    """After a crash: a swap that began is finished; folders that do not count are removed."""
-    old, coming = home.keystore + ".old", home.keystore + ".new"
-    if not os.path.exists(home.keystore):
-        # The old folder goes away only after the new one is whole.
-        with suppress(FileNotFoundError):
-            os.rename(coming if os.path.exists(os.path.join(coming, "epoch")) else old, home.keystore)
-            disk.sync_folder(home.root)
-    remove_folder(coming)
-    remove_folder(old)
+    keys.create(home, epoch)
 
 
 def remove_folder(folder: str) -> None:

@@ -16,7 +16,7 @@ from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
 from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek, canonical, parse_canonical, random_id
 
-from .entries import current_epoch
+from .keys import current_epoch
 
 _SERVICE = "desktop-logger"
 

@@ -99,7 +99,7 @@ def _ensure_kek(home: Home) -> None:
                 "Log in to the session that has it, or delete the segments: desktop-logger purge --all",
             )
     except Unavailable:
-        if os.path.exists(os.path.join(home.keystore, "epoch")):
+        if os.path.exists(os.path.join(home.keystore, "keys")):
             raise
     epoch = max(keystore.epochs(home), default=0) + 1
     keystore.store_kek(home, epoch, Kek.generate())

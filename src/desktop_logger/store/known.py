@@ -76,21 +76,32 @@ def open_intent(entries: list[Entry]) -> Entry | None:
     return None
 
 
-_read: tuple[tuple[str, int, int], dict[str, Known]] | None = None
+_read: tuple[tuple[str, int, int, int], list[Entry], dict[str, Known]] | None = None
 
 
-def known_now(home: Home) -> dict[str, Known]:
-    """What the ledger says now; parsed again only when the ledger has changed. Changes nothing, needs no lock."""
+def _read_ledger(home: Home) -> tuple[list[Entry], dict[str, Known]]:
+    """Entries and segments; parsed again only when the ledger has changed. Changes nothing, needs no lock."""
     global _read  # noqa: PLW0603 - one reading serves a command that opens thousands of segments
     ledger = Ledger(home, Clock())
     try:
         info = os.stat(ledger.path)
     except FileNotFoundError:
-        return {}
-    state = (ledger.path, info.st_mtime_ns, info.st_size)
+        return [], {}
+    state = (ledger.path, info.st_ino, info.st_mtime_ns, info.st_size)
     if _read is None or _read[0] != state:
-        _read = (state, known_segments(ledger.entries()))
-    return _read[1]
+        entries = ledger.entries()
+        _read = (state, entries, known_segments(entries))
+    return _read[1], _read[2]
+
+
+def known_now(home: Home) -> dict[str, Known]:
+    """What the ledger says of every segment now."""
+    return _read_ledger(home)[1]
+
+
+def entries_now(home: Home) -> list[Entry]:
+    """The ledger's entries now, for their facts."""
+    return _read_ledger(home)[0]
 
 
 def stream_path(home: Home, segment: str, stream: str) -> str:

@@ -2,8 +2,9 @@
 
 Under the store lock (the writer was ended before):
 
-1. intent in the ledger · 2. erasure request for what was released · 3. the new KEK · 4. survivors re-wrapped into
-``keystore.new``, one sync · 5. renamed · 6. the old KEK destroyed · 7. bodies unlinked · 8. done in the ledger
+1. intent in the ledger · 2. erasure request for what was released · 3. the new KEK · 4. the survivors' keys re-wrapped
+into ``keys.new``, one sync · 5. renamed · 6. the old KEK destroyed · 7. entries and bodies unlinked · 8. done in the
+ledger
 
 Invariants: every step can be repeated; ``recover`` goes on from the intent after a crash at any of them. Where the
 keyring is locked, bodies and entries go now, the intent stays open, and the receipt says what copies may still open.
@@ -24,7 +25,7 @@ from desktop_logger.paths import Home
 from desktop_logger.records.layout import STREAMS
 from desktop_logger.sealing import Kek, random_id
 
-from .known import files, known_segments, locked, open_intent, stream_path, unwritable
+from .known import entries_now, files, known_now, locked, open_intent, stream_path, unwritable
 from .reading import segments
 
 Step = Callable[[str], None]
@@ -69,8 +70,7 @@ def purge(
         if not ledger.exists():
             return PurgeReceipt([], None, None, 0, [], ["There is nothing to delete."])
         present = {info.id: info for info in segments(home)}
-        entries = ledger.entries()
-        known = known_segments(entries)
+        entries, known = entries_now(home), known_now(home)
         chosen = set(present) if everything else set(choose() if callable(choose) else choose)
         if unknown := sorted(chosen - set(present)):
             raise UsageError(f"there is no segment {unknown[0]}", "See: desktop-logger verify")
@@ -122,15 +122,13 @@ def _carry_out(home: Home, clock: Clock, intent: Entry, step: Step) -> tuple[int
             rotated = True
         except Unavailable as error:
             rotated = False
-            for segment in chosen:
-                with suppress(FileNotFoundError):
-                    os.unlink(keystore.entry_path(home, segment))
             notes.append(
                 f"The key could not be changed ({error.message}). Copies made before stay openable to who has your "
                 "passphrase until it is: unlock the keyring; the next start finishes the deletion."
             )
-        # 7. bodies
-        known = known_segments(ledger.entries())
+        # 7. entries and bodies
+        keystore.remove_entries(home, chosen)
+        known = known_now(home) if intent["recall"] else {}
         for segment in files(home) if intent["everything"] else chosen:
             for path in [stream_path(home, segment, stream) for stream in STREAMS]:
                 with suppress(FileNotFoundError):
@@ -163,9 +161,8 @@ def _rotate(home: Home, intent: Entry, chosen: set[str], notes: list[str], step:
     if _epoch(home) == intent["epoch"]:
         # 3. the new KEK
         new_epoch = intent["epoch"] + 1
-        survivors = [segment for segment in keystore.listed(home) if segment not in chosen]
         old = keystore.find_kek(home, intent["epoch"])
-        if old is None and survivors:
+        if old is None and not chosen.issuperset(keystore.listed(home)):
             raise Unavailable("the key of what you keep is not in the keyring")
         new = keystore.find_kek(home, new_epoch)
         if new is None:
@@ -173,7 +170,7 @@ def _rotate(home: Home, intent: Entry, chosen: set[str], notes: list[str], step:
             keystore.store_kek(home, new_epoch, new)
         step("kek")
         # 4. survivors
-        damaged = keystore.rewrap(home, old or new, new, new_epoch, survivors)
+        damaged = keystore.rewrap(home, old or new, new, new_epoch, chosen)
         notes += [f"The keys of segment {segment} were damaged: it cannot be opened." for segment in damaged]
         step("rewrapped")
         # 5. renamed
@@ -196,7 +193,7 @@ def _request_erasure(home: Home, ledger: Ledger, intent: Entry) -> list[str]:
     path = os.path.join(home.outbox, name)
     if os.path.exists(path):
         return []
-    known = known_segments(ledger.entries())
+    known = known_now(home)
     released = [segment for segment in intent["segments"] if segment in known and known[segment].bundles]
     bundles = sorted({digest for segment in released for digest in known[segment].bundles})
     try:
@@ -230,5 +227,5 @@ def retention(home: Home, clock: Clock, days: int, cap_bytes: int | None = None)
 
 def resume(home: Home, clock: Clock, step: Step = lambda _name: None) -> list[str]:
     """Finish a purge that a crash or a locked keyring left open; returns notes. Under the store lock."""
-    intent = open_intent(Ledger(home, clock).entries())
+    intent = open_intent(entries_now(home))
     return _carry_out(home, clock, intent, step)[1] if intent else []

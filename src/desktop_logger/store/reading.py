@@ -209,5 +209,5 @@ def approve(home: Home, clock: Clock, kek: Kek, segment: str, reader: ReaderKey,
         # The ledger first: the keystore never holds a stanza that the ledger does not know.
         noted = [stanza.digest for stanza in added]
         Ledger(home, clock).append("approved", segment=segment, stanzas=noted)
-        keystore.replace_entry(home, kek, keystore.current_epoch(home), segment, stanzas + added)
+        keystore.replace_entry(home, kek, segment, stanzas + added)
         return len(added)

@@ -1,6 +1,6 @@
 """What every start does first: finish what a crash left, without any segment's key.
 
-1. a keystore swap that was cut · 2. beginnings that never counted · 3. an unfinished purge · 4. torn segments are
+1. a keystore rewrite that was cut · 2. beginnings that never counted · 3. an unfinished purge · 4. torn segments are
 noted in the ledger with what is good of them. Invariants: a body is never changed and never appended to; what is not
 in the ledger and holds a frame is left alone, for ``verify`` to name; a segment that lives is not touched.
 """
@@ -18,7 +18,7 @@ from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, is_beginning, scan
 
-from .known import files, is_live, known_segments, locked, stream_path, unwritable
+from .known import files, is_live, known_now, locked, stream_path, unwritable
 from .purging import resume
 
 
@@ -43,18 +43,17 @@ def recover(home: Home, clock: Clock) -> Recovery:
             # 1. the keystore
             keystore.settle(home)
             # 2. beginnings: neither the ledger nor any frame knows them
-            known = known_segments(ledger.entries())
+            known = known_now(home)
             for segment, streams in files(home).items():
                 if segment not in known and not is_live(home, segment):
                     _remove_beginning(home, segment, streams)
-            for segment in keystore.listed(home):
-                if segment not in known:
-                    os.unlink(keystore.entry_path(home, segment))
+            if begun := [segment for segment in keystore.listed(home) if segment not in known]:
+                keystore.remove_entries(home, begun)
             # 3. a purge
             notes = resume(home, clock)
             # 4. torn segments
             recovered, dropped = [], 0
-            for segment, state in known_segments(ledger.entries()).items():
+            for segment, state in known_now(home).items():
                 if state.how == "open" and not (state.erased or state.intended) and not is_live(home, segment):
                     found = {stream: _good_part(home, segment, stream) for stream in state.opened}
                     ledger.append("segment.recovered", segment=segment, streams=found)

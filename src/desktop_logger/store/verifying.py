@@ -74,9 +74,10 @@ def verify(
         known = known_segments(entries)
         names = [*known, *(segment for segment in present if segment not in known)]
         verdicts = []
+        whole = keystore.whole(home)
         for done, segment in enumerate(names, 1):
             if segment in known:
-                verdicts.append(_verdict(home, known[segment], present.get(segment, set()), kek))
+                verdicts.append(_verdict(home, known[segment], present.get(segment, set()), kek, segment in whole))
             else:
                 verdicts.append(Verdict(segment, "foreign", "not in the ledger"))
             progress(done, len(names))
@@ -84,7 +85,7 @@ def verify(
         return Report(good, not error, error, len(entries), ledger.head(), verdicts)
 
 
-def _verdict(home: Home, known: Known, present: set[str], kek: Kek | None) -> Verdict:
+def _verdict(home: Home, known: Known, present: set[str], kek: Kek | None, keyed: bool) -> Verdict:
     if known.erased:
         if present:
             return Verdict(known.id, "foreign", "was erased and is here again")
@@ -104,7 +105,7 @@ def _verdict(home: Home, known: Known, present: set[str], kek: Kek | None) -> Ve
             worst, detail = verdict, f"{stream} stream"
     if present - set(known.opened):
         worst, detail = "altered", "a stream that the ledger does not know"
-    if worst in ("ok", "open", "recovered") and (wrong := _wrong_keys(home, known, kek)):
+    if worst in ("ok", "open", "recovered") and (wrong := _wrong_keys(home, known, kek, keyed)):
         worst, detail = "key-mismatch", wrong
     if worst == "recovered":
         dropped = sum(stream["dropped"] for stream in known.closed.values())
@@ -112,9 +113,9 @@ def _verdict(home: Home, known: Known, present: set[str], kek: Kek | None) -> Ve
     return Verdict(known.id, worst, detail)
 
 
-def _wrong_keys(home: Home, known: Known, kek: Kek | None) -> str:
-    if kek is None:
-        return "" if os.path.exists(keystore.entry_path(home, known.id)) else "its keystore entry is missing"
+def _wrong_keys(home: Home, known: Known, kek: Kek | None, keyed: bool) -> str:
+    if kek is None or not keyed:
+        return "" if keyed else "its keystore entry is missing"
     try:
         held = {stanza.digest for stanza in keystore.read_entry(home, kek, known.id)}
     except IntegrityError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from desktop_logger import keystore
+from desktop_logger import disk, keystore
 from desktop_logger.clock import Clock
 from desktop_logger.errors import Refused, Unavailable
 from desktop_logger.ledger import Ledger
@@ -193,6 +193,7 @@ def open_segment(home: Home, clock: Clock, grant: Grant, kek: Kek, epoch: int) -
                     path = stream_path(home, segment, stream)
                     streams[stream], wrapped = _open_stream(path, grant, segment, profile, opened)
                     stanzas += wrapped
+            disk.sync_folder(home.segments)
             # 3. the keystore entry
             keystore.write_entry(home, kek, epoch, segment, stanzas)
             # 4. the ledger
