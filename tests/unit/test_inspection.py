@@ -21,9 +21,10 @@ from desktop_logger.inspection import drawing, table
 from desktop_logger.inspection.page import Facts, page
 from desktop_logger.inspection.rows import FIELDS, Row, segment_rows
 from desktop_logger.inspection.summary import Span, Summary
+from desktop_logger.records import classes, registry
 from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, TYPING, describe
-from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS
+from desktop_logger.records.layout import CLICK, GAP, KEY, KINDS, MOVE, RECORD, SCROLL, STROKE, TYPING, describe
+from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, Profile
 from desktop_logger.segments.reading import RECORDS
 
 START = 1_780_000_020.0
@@ -112,28 +113,68 @@ def test_a_record_outside_the_vocabulary_is_refused(bad: tuple[int, ...]) -> Non
         Summary().add(SPAN, EVENTS, {"keyboard": [records(bad)]})
 
 
-_ANY = st.one_of(
-    st.tuples(st.just(KEY), st.sampled_from(list(KeyClass)), st.sampled_from(list(Command)), st.just(0)),
-    st.tuples(st.just(TYPING), st.just(0), st.integers(0, 60000), st.integers(0, 60000)),
-    st.tuples(st.just(CLICK), st.sampled_from(list(Button)), st.integers(1, 9), st.just(0)),
-    st.tuples(st.just(MOVE), st.just(0), st.integers(0, 65535), st.integers(0, 65535)),
-    st.tuples(st.just(GAP), st.sampled_from(list(Reason)), st.just(0), st.just(0)),
-)
+WORDS: dict[str, list[Any]] = {
+    "class": list(KeyClass), "command": list(Command), "button": list(Button), "direction": list(Direction),
+    "reason": list(Reason), "action": [*getattr(classes, "Action", ())],
+}  # fmt: skip
+SCOPE_OF = {kind.name: SCOPES if kind.scope == "any" else (kind.scope,) for kind in registry.KINDS}
+_PLACE = {"code": 2, "a": 3, "b": 4, "c": 5, "d": 6}
 
 
+@st.composite
+def _honest(draw: st.DrawFn, profile: Profile) -> tuple[str, tuple[int, ...]]:
+    """A record that the registry allows, and a scope that it may stand in."""
+    kind = draw(st.sampled_from([one for one in registry.KINDS if profile.name in one.profiles]))
+    (number,) = [number for number, name in KINDS.items() if name == kind.name]
+    record = [draw(st.integers(0, 2**32 - 1)), number, 0, 0, 0, 0, 0]
+    for field in registry.fields_of(kind.name, profile.name):
+        if field.name == "t":
+            continue
+        values = field.values[profile.name]
+        if field.name in ("dx", "dy"):
+            value = draw(st.integers(-(values // 2), values // 2)) & 0xFFFF
+        elif (profile.name, field.name) == ("counts", "n"):
+            value = draw(st.integers(-63, 960)) & 0xFFFF
+        elif field.name in WORDS:
+            value = draw(st.sampled_from(list(WORDS[field.name])))
+        else:
+            value = draw(st.integers(0, values - 1))
+        record[_PLACE[field.slot]] = value
+    return draw(st.sampled_from(SCOPE_OF[kind.name])), tuple(record)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 @settings(max_examples=60, deadline=None)
-@given(some=st.lists(st.tuples(st.integers(0, 2**32 - 1), _ANY, st.integers(0, 65535)), max_size=20))
-def test_every_row_fits_the_columns_that_are_declared(some: list[Any]) -> None:
-    array = records(*[(t, *body, c, c) for t, body, c in some])
+@given(data=st.data())
+def test_every_row_fits_the_columns_that_are_declared(profile: Profile, data: st.DataObject) -> None:
+    some = data.draw(st.lists(_honest(profile), max_size=20))
+    parts = {scope: [records(*[one for place, one in some if place == scope])] for scope in SCOPES}
     words = {field.name: set(field.words) for field in FIELDS if field.kind == "words"}
     numbers = {field.name for field in FIELDS if field.kind != "words"}
-    for profile in (EVENTS, BURSTS, COARSE):
-        rows = segment_rows({"pointer": [array]}, profile)
-        expected = sorted((describe(one, profile) for one in array.tolist()), key=lambda row: float(row["t"]))
-        assert [{**one, "scope": "pointer"} for one in expected] == rows
-        for row in rows:
-            for name, value in row.items():
-                assert value in words[name] if name in words else name in numbers and not isinstance(value, str)
+    rows = segment_rows(parts, profile)
+    expected = [{**describe(one, profile), "scope": scope} for scope in SCOPES for one in parts[scope][0].tolist()]
+    expected.sort(key=lambda row: float(row["t"]))
+    assert expected == rows
+    assert [list(row) for row in expected] == [list(row) for row in rows], "one order of columns"
+    for row in rows:
+        for name, value in row.items():
+            assert value in words[name] if name in words else name in numbers and not isinstance(value, str)
+
+
+@pytest.mark.parametrize(
+    ("scope", "profile", "bad"),
+    [
+        ("keyboard", EVENTS, (0, CLICK, Button.LEFT, 1, 0, 0, 0)),  # a record in another scope's part
+        ("pointer", EVENTS, (0, KEY, KeyClass.TEXT, 0, 0, 0, 0)),
+        ("pointer", COARSE, (0, MOVE, 0, 1, 1, 0, 0)),  # finer than its profile
+        ("keyboard", COARSE, (0, TYPING, 0, 9, 0, 0, 0)),  # beyond the last bucket: room for something else
+        ("pointer", COARSE, (0, STROKE, 0, 6, 0, 0, 0)),
+        ("pointer", COARSE, (0, STROKE, 0, 0, 0xFFFA, 0, 0)),
+    ],
+)
+def test_a_record_out_of_place_or_bounds_is_refused(scope: str, profile: Profile, bad: tuple[int, ...]) -> None:
+    with pytest.raises(IntegrityError):
+        segment_rows({scope: [records(bad)]}, profile)
 
 
 def test_the_drawing_is_plain_text_within_80_columns(summary: Summary) -> None:

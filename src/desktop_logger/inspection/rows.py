@@ -1,4 +1,4 @@
-"""Records become rows here and nowhere else: what ``inspect``, ``--as-admin`` and the admin's export show is one.
+"""Rows, made from the columns of records: what ``inspect``, ``--as-admin`` and the admin's export show is one.
 
 A row is a flat mapping of closed words and numbers. ``FIELDS`` is the whole list of columns, with their units;
 none of them can hold free text.
@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
+from desktop_logger.records.profiles import PROFILES, Profile
 
-from desktop_logger.errors import IntegrityError
-from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.layout import KINDS, describe
-from desktop_logger.records.profiles import PROFILES, SCOPES, Profile
+from .columns import Columns, Records, columns, ordered, words_of
 
 Row = dict[str, int | float | str]
 
@@ -28,28 +25,33 @@ class Field(NamedTuple):
     words: tuple[str, ...] = ()
 
 
-def _words(*members: Any) -> tuple[str, ...]:
-    return tuple(member.name.lower() for member in members)
+def _words(name: str, meaning: str) -> Field:
+    return Field(name, "words", meaning, words_of(name))
 
 
 FIELDS = (
-    Field("record", "words", "what kind of record", tuple(KINDS.values())),
-    Field("scope", "words", "the granted scope it belongs to", SCOPES),
-    Field("t", "float", "seconds since the start of the segment; coarse: number of the minute"),
-    Field("class", "words", "class of the key", tuple(member.name for member in KeyClass)),
-    Field("command", "words", "named command", _words(*Command)),
-    Field("button", "words", "pointer button", _words(*Button)),
-    Field("direction", "words", "scroll direction", _words(*Direction)),
-    Field("reason", "words", "why nothing was observed", _words(*Reason)),
+    _words("record", "what kind of record"),
+    _words("scope", "the granted scope it belongs to"),
+    Field("t", "float", "seconds since the start of the segment; coarse, counts: number of the minute"),
+    _words("class", "class of the key"),
+    _words("command", "named command"),
+    _words("button", "pointer button"),
+    _words("action", "what counts counts of the pointer"),
+    _words("direction", "scroll direction"),
+    _words("reason", "why nothing was observed"),
     Field("n_text", "int", "text keys in the run; coarse: log2 bucket"),
     Field("n_edit", "int", "edit keys in the run; coarse: log2 bucket"),
-    Field("n", "int", "clicks or scroll steps; coarse: log2 bucket"),
+    Field(
+        "n", "int", "clicks or scroll steps; coarse: log2 bucket; counts: presses or actions in the minute, with noise"
+    ),
     Field("dx", "int", "displacement to the right, in cells of the profile's size; coarse: log2 bucket"),
     Field("dy", "int", "displacement downwards, in cells of the profile's size; coarse: log2 bucket"),
     Field("duration", "int", "duration in steps of the profile's grid; coarse: log2 bucket of seconds"),
     Field("gap", "int", "time since the record before, in steps of the grid; coarse: log2 bucket of seconds"),
     Field("seconds", "int", "length of a gap in whole seconds; coarse: log2 bucket"),
 )
+
+_WORD_COLUMNS = frozenset(field.name for field in FIELDS if field.kind == "words")
 
 OWN_FIELDS = (
     Field("segment", "text", "the segment, as `purge --segment` takes it"),
@@ -65,25 +67,31 @@ EXPORT_FIELDS = (
 """Columns that the admin's export adds."""
 
 
-def segment_rows(parts: Mapping[str, list[np.ndarray[Any, Any]]], profile: Profile) -> list[Row]:
+def segment_rows(parts: Mapping[str, list[Records]], profile: Profile) -> list[Row]:
     """All rows of one segment's stream, in the order of time; at one time in the order of scopes.
 
     ``parts`` maps each opened scope to its decoded parts in file order. Raises ``IntegrityError`` for a record
     outside the vocabulary.
     """
-    rows: list[Row] = []
-    try:
-        for scope in SCOPES:
-            for records in parts.get(scope, ()):
-                for record in records.tolist():
-                    row = describe(record, profile)
-                    row["scope"] = scope
-                    rows.append(row)
-    except (KeyError, ValueError):
-        raise IntegrityError("a record is outside the vocabulary of this version") from None
-    rows.sort(key=_time)
-    return rows
+    return rows(columns(*ordered(parts), profile))
 
 
-def _time(row: Row) -> float:
-    return float(row["t"])
+def rows(found: Columns) -> list[Row]:
+    """The rows that columns stand for; an absent value is an absent key."""
+    names = ["record", "t", *(name for name in found.fields if name != "record")]
+    lists: list[list[Any]] = []
+    for name in names:
+        if name == "t":
+            times = found.t if found.by_minutes else found.seconds()
+            lists.append(times.tolist())
+            continue
+        values, present = found.fields[name]
+        words = words_of(name) if name in _WORD_COLUMNS else None
+        plain = [words[code] if code < len(words) else None for code in values.tolist()] if words else values.tolist()
+        if present is not None:
+            plain = [one if there else None for one, there in zip(plain, present.tolist(), strict=True)]
+        lists.append(plain)
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in zip(*lists, strict=True)
+    ]

@@ -1,0 +1,201 @@
+"""Records become columns here and nowhere else: rows, tables and exports are all made from these.
+
+Which 16-byte slot a column is read from, for which kinds of record, and how large its values may be, stands in the
+field registry (``records.registry``); nothing is repeated here. Invariants: a record whose kind does not belong to
+its scope or profile, whose word is outside its closed list, or whose number is beyond the registry's bound, refuses
+the whole segment; absent is ``present`` false, never 0; nothing here can hold text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from desktop_logger.errors import IntegrityError
+from desktop_logger.records import classes, profiles, registry
+from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
+from desktop_logger.records.layout import KINDS
+from desktop_logger.records.profiles import SCOPES, Profile
+
+Records = np.ndarray[Any, np.dtype[np.void]]
+"""Dtype ``segments.reading.RECORDS``."""
+Codes = npt.NDArray[np.uint8]
+
+RECORD_WORDS = tuple(KINDS.values())
+_UNKNOWN = 255
+_WORDS: dict[str, dict[int, str]] = {
+    "class": {one.value: one.name for one in KeyClass},
+    "command": {one.value: one.name.lower() for one in Command},
+    "button": {one.value: one.name.lower() for one in Button},
+    "direction": {one.value: one.name.lower() for one in Direction},
+    "reason": {one.value: one.name.lower() for one in Reason},
+    "action": {one.value: one.name.lower() for one in getattr(classes, "Action", ())},
+}
+_SIGNED = ("dx", "dy")
+_NOISY = (getattr(profiles, "COUNT_LOW", 0), getattr(profiles, "COUNT_HIGH", 0))
+"""Bounds of a count with noise (profile ``counts``): it may be negative."""
+_ORDER = (
+    "class", "command", "button", "direction", "action", "reason", "n_text", "n_edit", "n", "dx", "dy", "duration",
+    "gap", "seconds",
+)  # fmt: skip
+"""How a row reads; a field of the registry that is not here fails the first test."""
+_SAYS_NOTHING = {"command": 0}
+"""A value that stands for absence."""
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The closed list of a column of words, in the order of its codes."""
+    return {"record": RECORD_WORDS, "scope": SCOPES}.get(name) or tuple(_WORDS[name].values())
+
+
+class Column(NamedTuple):
+    """One column of ``n`` records: words as codes into ``words_of(name)``, or numbers."""
+
+    values: npt.NDArray[Any]
+    present: npt.NDArray[np.bool_] | None
+    """``None``: in every record."""
+
+
+class Columns(NamedTuple):
+    """All columns of some records of one profile."""
+
+    records: int
+    profile: Profile
+    t: npt.NDArray[np.uint32]
+    """Ticks of the profile's grid since the start of the segment."""
+    fields: dict[str, Column]
+    """By name, in the order of a row; a name that no record has is left out. ``t`` is not among them."""
+
+    @property
+    def by_minutes(self) -> bool:
+        """Whether ``t`` is shown as the number of the minute."""
+        return self.profile.grid_ms == 60_000
+
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """``t`` as rows show it: seconds; where the grid is a minute, the number of the minute."""
+        if self.by_minutes:
+            return self.t.astype(np.float64)
+        return np.round(self.t.astype(np.float64) * self.profile.grid_ms / 1000, 3)
+
+
+class _Reading(NamedTuple):
+    """How one column is read under one profile."""
+
+    name: str
+    slot: str
+    kinds: npt.NDArray[np.bool_]
+    """256 entries: which kinds of record have it."""
+    codes: Codes | None
+    """Words: stored value → code, ``_UNKNOWN`` outside the list."""
+    low: int
+    high: int
+    """Numbers: the bounds that the registry gives; a ``low`` below 0 means two's complement."""
+
+
+class _Plan(NamedTuple):
+    kinds: npt.NDArray[np.uint8]
+    """Stored kind → code of the record's word; ``_UNKNOWN`` for a kind that the profile does not have."""
+    scopes: npt.NDArray[np.bool_]
+    """256 kinds x scopes: where a kind may stand."""
+    readings: tuple[_Reading, ...]
+
+
+@lru_cache(maxsize=8)
+def _plan(profile: str) -> _Plan:
+    """From the registry: every column with its slot, kinds, words and bounds."""
+    numbers = {name: number for number, name in KINDS.items()}
+    kinds = np.full(256, _UNKNOWN, np.uint8)
+    scopes = np.zeros((256, len(SCOPES)), np.bool_)
+    found: dict[str, _Reading] = {}
+    for kind in registry.KINDS:
+        if profile not in kind.profiles:
+            continue
+        number = numbers[kind.name]
+        kinds[number] = RECORD_WORDS.index(kind.name)
+        scopes[number] = [kind.scope in ("any", scope) for scope in SCOPES]
+        for field in registry.fields_of(kind.name, profile):
+            if field.name == "t":
+                continue
+            codes = _codes(field.name) if field.name in _WORDS else None
+            bounds = _bounds(field, profile)
+            reading = found.setdefault(
+                field.name, _Reading(field.name, field.slot, np.zeros(256, np.bool_), codes, *bounds)
+            )
+            if (reading.slot, reading.low, reading.high) != (field.slot, *bounds) and codes is None:
+                raise ValueError(f"{field.name}: the registry gives it two slots or two bounds")
+            reading.kinds[number] = True
+    return _Plan(kinds, scopes, tuple(sorted(found.values(), key=lambda one: _ORDER.index(one.name))))
+
+
+def _bounds(field: registry.Field, profile: str) -> tuple[int, int]:
+    values = field.values[profile]
+    if field.name in _SIGNED:
+        return -(values // 2), values // 2
+    return _NOISY if (profile, field.name) == ("counts", "n") else (0, values - 1)
+
+
+def _codes(name: str) -> Codes:
+    table = np.full(256, _UNKNOWN, np.uint8)
+    for code, value in enumerate(_WORDS[name]):
+        table[value] = code
+    return table
+
+
+def ordered(parts: Mapping[str, list[Records]]) -> tuple[Records, Codes]:
+    """All records of one segment with their scopes: in the order of time, at one time in the order of scopes."""
+    arrays: list[Records] = []
+    scopes: list[Codes] = []
+    for code, name in enumerate(SCOPES):
+        for records in parts.get(name, ()):
+            if records.size:
+                arrays.append(records)
+                scopes.append(np.full(records.size, code, np.uint8))
+    if not arrays:
+        from desktop_logger.segments.reading import RECORDS
+
+        return np.empty(0, RECORDS), np.empty(0, np.uint8)
+    records, scope = np.concatenate(arrays), np.concatenate(scopes)
+    if len(arrays) > 1 or np.any(records["t"][1:] < records["t"][:-1]):
+        order = np.argsort(records["t"], kind="stable")
+        records, scope = records[order], scope[order]
+    return records, scope
+
+
+def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
+    """The columns of records of one profile. Raises ``IntegrityError`` for a record outside the vocabulary."""
+    plan = _plan(profile.name)
+    kind = np.ascontiguousarray(records["kind"])
+    record = plan.kinds[kind]
+    if np.any(record == _UNKNOWN) or not plan.scopes[kind, scopes].all():
+        raise _outside()
+    fields = {"record": Column(record, None)}
+    seen = np.bincount(kind, minlength=256).astype(np.bool_)
+    for reading in plan.readings:
+        if not np.any(reading.kinds & seen):
+            continue
+        present = reading.kinds[kind]
+        values = np.ascontiguousarray(records[reading.slot])
+        if reading.codes is not None:
+            if values.dtype != np.uint8 and int(np.max(values, where=present, initial=0)) > 255:
+                raise _outside()
+            if reading.name in _SAYS_NOTHING:
+                present = present & (values != _SAYS_NOTHING[reading.name])
+            values = reading.codes[values.astype(np.uint8, copy=False)]
+            if np.any((values == _UNKNOWN) & present):
+                raise _outside()
+        else:
+            values = values.view(np.int16) if reading.low < 0 else values
+            beyond = int(np.max(values, where=present, initial=0)) > reading.high
+            if beyond or (reading.low < 0 and int(np.min(values, where=present, initial=0)) < reading.low):
+                raise _outside()
+        fields[reading.name] = Column(values, None if present.all() else present)
+    fields["scope"] = Column(scopes, None)
+    return Columns(records.size, profile, np.ascontiguousarray(records["t"]), fields)
+
+
+def _outside() -> IntegrityError:
+    return IntegrityError("a record is outside the vocabulary of this version")
