@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from . import disk, sealing
 from .errors import IntegrityError, Refused, Unavailable, UsageError
 from .paths import Home, shipped
-from .records.profiles import FUTURE_SCOPES, PROFILES, Profile
+from .records.profiles import FUTURE_SCOPES, PROFILES, Profile, may_become
 
 PAYLOAD_TYPE = "application/vnd.desktop-logger.policy+toml"
 _CONTEXT = "policy"
@@ -32,7 +32,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$")]
 Key = Annotated[str, StringConstraints(min_length=4, max_length=2000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 Scope = Literal["keyboard", "pointer"]
-ProfileName = Literal["events", "bursts", "coarse"]
+ProfileName = Literal["events", "bursts", "coarse", "counts"]
 
 
 class Model(BaseModel):
@@ -145,16 +145,16 @@ class Policy(Model):
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"{what}: one is named twice")
-        if PROFILES[self.profile.default].rank < PROFILES[self.profile.ceiling].rank:
-            raise ValueError("profile.default: finer than profile.ceiling")
+        if not may_become(self.ceiling, PROFILES[self.profile.default]):
+            raise ValueError("profile.default: finer than profile.ceiling, or not made from it")
         if any(set(recipient.scopes) - set(self.scopes) for recipient in self.recipients):
             raise ValueError("recipients.scopes: a scope that the policy does not offer")
         if bool(self.recipients) != (self.release is not None):
             raise ValueError("release: stands with at least one of [[recipients]], and only then")
         if self.recipients and self.controller is None:
             raise ValueError("controller: needed where somebody else reads")
-        if self.release and PROFILES[self.release.profile].rank < PROFILES[self.profile.ceiling].rank:
-            raise ValueError("release.profile: finer than profile.ceiling")
+        if self.release and not may_become(self.ceiling, PROFILES[self.release.profile]):
+            raise ValueError("release.profile: finer than profile.ceiling, or not made from it")
         if self.controller:
             _key(self.controller.public, 32, "controller.public")
         for recipient in self.recipients:
@@ -297,10 +297,6 @@ def _refuse_unenforceable(raw: dict[str, Any], name: str) -> None:
     for scope in FUTURE_SCOPES:
         if isinstance(scopes, list) and scope in scopes:
             reasons["scopes"] = f"the scope {scope} is not recorded by this version"
-    for table in ("profile", "release"):
-        values = raw.get(table)
-        if isinstance(values, dict) and "counts" in values.values():
-            reasons[table] = "the profile counts does not exist in this version"
     if reasons:
         key = min(reasons)
         raise Refused(

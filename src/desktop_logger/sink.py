@@ -120,9 +120,9 @@ class Sink:
 
 def _unobserved(own: bytearray, grant: Grant) -> Redacted:
     """Gaps of the own stream as the release stream may know them: one reason, in log2 buckets."""
-    from .redaction import for_release
+    from .redaction import release_gaps
 
-    return for_release(Redacted(bytes(own)), grant.own, grant.release or grant.own)
+    return release_gaps(bytes(own), grant.own, grant.release or grant.own)
 
 
 def run(records: int, key: int, report: int) -> int:

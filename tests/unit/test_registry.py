@@ -10,7 +10,7 @@ import os
 import pytest
 
 from desktop_logger.records import classes, document, layout, registry
-from desktop_logger.records.profiles import CAPS, PROFILES, Profile
+from desktop_logger.records.profiles import CAPS, COUNT_HIGH, COUNT_LOW, PROFILES, Profile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -52,7 +52,7 @@ def test_capacity_is_recounted_from_enums_caps_and_layout() -> None:
     width = {"t": 32, "code": 8, "a": 16, "b": 16, "c": 16, "d": 32}
     enums = {
         "reason": len(classes.Reason), "command": len(classes.Command), "button": len(classes.Button),
-        "direction": len(classes.Direction),
+        "direction": len(classes.Direction), "action": len(classes.Action),
     }  # fmt: skip
     for field in registry.FIELDS:
         for profile, values in field.values.items():
@@ -60,8 +60,10 @@ def test_capacity_is_recounted_from_enums_caps_and_layout() -> None:
             if field.name in enums:
                 assert values == enums[field.name], field
             elif field.name == "class":
-                # from bursts on, TEXT and EDIT live in typing runs only
-                assert values == len(classes.KeyClass) - (0 if profile == "events" else 2)
+                # TEXT and EDIT live in typing runs only where there are runs
+                assert values == len(classes.KeyClass) - (2 if profile in ("bursts", "coarse") else 0)
+            elif (profile, field.name) == ("counts", "n"):
+                assert values == COUNT_HIGH - COUNT_LOW + 1
             elif profile == "coarse" and field.name in CAPS and field.name != "seconds":
                 assert values == CAPS[field.name] + 1, field
             elif profile == "coarse" and field.name in ("dx", "dy"):

@@ -23,7 +23,7 @@ from desktop_logger import policy as policies
 from desktop_logger.clock import Clock, day
 from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, Unavailable, Unreadable
 from desktop_logger.paths import Home
-from desktop_logger.records.profiles import PROFILES
+from desktop_logger.records.profiles import PROFILES, may_become
 
 from . import digest, identity, notices, person, receipt, validation, withdrawing, words
 from .gate import write_last_seen
@@ -136,7 +136,7 @@ class Ceremony:
         return words.affirms(self.language, self.terminal.ask(self._say(key, **holes)))
 
     def _profile(self) -> str:
-        offered = [one.name for one in PROFILES.values() if one.rank >= self.policy.ceiling.rank]
+        offered = [one.name for one in PROFILES.values() if may_become(self.policy.ceiling, one)]
         self.terminal.say("\n" + self._say("choose"))
         for name in offered:
             self.terminal.say(f"  {name}: {self._say(name)}")

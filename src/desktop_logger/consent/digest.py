@@ -72,7 +72,7 @@ def wider(signed: Meaning, now: Meaning) -> list[str]:
     ask(signed["applications"] != now["applications"], "other applications are covered")
     ask(signed["schedule"] != now["schedule"], "other hours are covered")
     ask(now["named_commands"] and not signed["named_commands"], "commands are recorded by name")
-    ask(_rank(now["ceiling"]) < _rank(signed["ceiling"]), "finer records are allowed")
+    ask(not _narrows(signed["ceiling"], now["ceiling"]), "finer records are allowed")
     ask(signed["controller"] != now["controller"], "another organisation is in charge")
     for reader, scopes in now["recipients"].items():
         ask(not set(scopes) <= set(signed["recipients"].get(reader, ())), f"reader {reader[:9]}… gets more")
@@ -103,7 +103,7 @@ def _wider_release(signed: dict[str, Any] | None, now: dict[str, Any] | None) ->
     if signed is None:
         return ["data leaves this computer"]
     found = []
-    if _rank(now["profile"]) < _rank(signed["profile"]):
+    if not _narrows(signed["profile"], now["profile"]):
         found.append("finer records leave this computer")
     if signed["mode"] == "approved" and now["mode"] != "approved":
         found.append("data leaves without your approval")
@@ -112,8 +112,9 @@ def _wider_release(signed: dict[str, Any] | None, now: dict[str, Any] | None) ->
     return found
 
 
-def _rank(profile: str) -> int:
-    return profiles.PROFILES[profile].rank
+def _narrows(signed: str, now: str) -> bool:
+    """Whether what ``now`` records can be made from what was signed: then it says nothing more."""
+    return profiles.may_become(profiles.PROFILES[signed], profiles.PROFILES[now])
 
 
 def _class_table() -> list[Any]:
@@ -132,6 +133,7 @@ def _profile_parameters() -> list[Any]:
         [[one.name, one.rank, one.grid_ms] for one in profiles.PROFILES.values()],
         [profiles.RUN_PAUSE_S, profiles.SHORT_RUN, profiles.MOVE_CELL_PX, profiles.STROKE_CELL_PX],
         sorted([name, cap] for name, cap in profiles.CAPS.items()),
+        [list(profiles.NOISE_PER_KEY), profiles.COUNT_LOW, profiles.COUNT_HIGH, profiles.COUNT_MINUTES],
     ]
 
 

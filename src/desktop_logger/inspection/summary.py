@@ -1,7 +1,8 @@
 """Counting what was recorded: presses by class, commands, pointer actions, gaps, and their course in time.
 
 Counts come from whole arrays, never record by record. Under ``coarse`` every quantity is a log2 bucket; what is
-counted then is the least number in the bucket, and ``at_least`` says so. A gap stands in the part of each
+counted then is the least number in the bucket, and ``at_least`` says so. Under ``counts`` each number holds noise:
+the sums are shown, a sum below nothing as nothing, and ``with_noise`` says so. A gap stands in the part of each
 granted scope and is counted once; its seconds are a bucket in a released stream only.
 """
 
@@ -14,11 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from desktop_logger.errors import IntegrityError
-from desktop_logger.records.classes import Command, KeyClass, Reason
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL, STROKE, TYPING
+from desktop_logger.records.classes import Action, Command, KeyClass, Reason
+from desktop_logger.records.layout import ACTIONS, CLICK, GAP, KEY, MOVE, PRESSES, SCROLL, STROKE, TYPING
 from desktop_logger.records.profiles import Profile
 
 Records = np.ndarray[Any, Any]
+
+_POINTER = {"click": "clicks", "scroll": "scrolls", "moving": "moves"}
+"""What an action of ``counts`` counts as; of motion it is the seconds."""
 
 
 class Span(NamedTuple):
@@ -77,7 +81,7 @@ class Summary:
 
     def _count(self, scope: str, records: Records, profile: Profile, start: float) -> None:
         kind = records["kind"]
-        if records.size and not 1 <= int(kind.min()) <= int(kind.max()) <= STROKE:
+        if records.size and not 1 <= int(kind.min()) <= int(kind.max()) <= ACTIONS:
             raise IntegrityError("a record is outside the vocabulary of this version")
         self.records += int(records.size)
         weight = np.ones(records.size, np.int64)
@@ -99,10 +103,25 @@ class Summary:
             self.pointer[name] += int(weight[which].sum())
         self.pointer["moves"] += int(((kind == MOVE) | (kind == STROKE)).sum())
 
+        noisy = records["a"].astype(np.uint16).view(np.int16).astype(np.int64)
+        for which, words in ((kind == PRESSES, KeyClass), (kind == ACTIONS, Action)):
+            weight[which] = noisy[which]
+            for code in np.unique(records["code"][which]):
+                times = int(noisy[which & (records["code"] == code)].sum())
+                if words is KeyClass:
+                    self.keys[_name(KeyClass, int(code), lower=False)] += times
+                else:
+                    self.pointer[_POINTER[_name(Action, int(code)).partition("_")[0]]] += times
+
         seconds = start + records["t"].astype(np.float64) * (profile.grid_ms / 1000)
         minutes, where = np.unique((seconds // 60).astype(np.int64), return_inverse=True)
         for minute, total in zip(minutes, np.bincount(where, weights=weight), strict=True):
             self.minutes[scope][int(minute)] += int(total)
+
+    @property
+    def with_noise(self) -> bool:
+        """Whether some count holds noise."""
+        return "counts" in self.profiles
 
     def gaps(self) -> dict[str, int]:
         """Reason → seconds that were not observed."""
@@ -115,13 +134,14 @@ class Summary:
         """The shape of ``inspect --json``: tested, and stable for scripts."""
         return {
             "records": self.records,
-            "keys": {name: times for name, times in sorted(self.keys.items()) if times},
+            "keys": {name: times for name, times in sorted(self.keys.items()) if times > 0},
             "commands": dict(sorted(self.commands.items())),
-            "pointer": {name: int(times) for name, times in self.pointer.items()},
+            "pointer": {name: max(int(times), 0) for name, times in self.pointer.items()},
             "context": {},
             "gaps": [{"reason": reason, "seconds": seconds} for reason, seconds in self.gaps().items()],
             "segments": len(self.spans),
             "at_least": self.at_least,
+            **({"with_noise": True} if self.with_noise else {}),
         }
 
 

@@ -69,6 +69,22 @@ class Direction(IntEnum):
     RIGHT = 4
 
 
+class Action(IntEnum):
+    """What ``counts`` counts of the pointer; ``MOVING`` is the seconds in which it moved."""
+
+    CLICK_LEFT = 1
+    CLICK_MIDDLE = 2
+    CLICK_RIGHT = 3
+    CLICK_BACK = 4
+    CLICK_FORWARD = 5
+    CLICK_OTHER = 6
+    SCROLL_UP = 7
+    SCROLL_DOWN = 8
+    SCROLL_LEFT = 9
+    SCROLL_RIGHT = 10
+    MOVING = 11
+
+
 class Reason(IntEnum):
     """Why nothing was recorded. What is released knows only ``UNOBSERVED``."""
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from . import classes, registry
 from .layout import RECORD_BYTES
-from .profiles import PROFILES, RELEASE_TICK_S
+from .profiles import COUNT_HIGH, COUNT_LOW, PROFILES, RELEASE_TICK_S
 
 _WORDS: dict[str, list[str]] = {
     "reason": [reason.name.lower() for reason in classes.Reason],
     "class": [name.name for name in classes.KeyClass],
     "command": [command.name.lower() for command in classes.Command if command],
     "button": [button.name.lower() for button in classes.Button],
+    "action": [action.name.lower() for action in classes.Action],
     "direction": [direction.name.lower() for direction in classes.Direction],
 }
 """The closed lists, as the records of every JSON line spell them."""
@@ -61,7 +62,8 @@ def data_page() -> str:
         records = [kind.name for kind in registry.KINDS if profile.name in kind.profiles and kind.scope != "any"]
         largest = max(registry.capacity(name, profile.name) for name in records)
         untimed = max(registry.capacity(name, profile.name, without_time=True) for name in records)
-        grid = {"events": "20 ms", "bursts": "1 s", "coarse": "1 min, and log2 buckets"}[profile.name]
+        grid = {"events": "20 ms", "bursts": "1 s", "coarse": "1 min, and log2 buckets",
+                "counts": "1 min"}[profile.name]  # fmt: skip
         lines.append(
             f"| `{profile.name}` | {grid} | {largest:.1f} bits | {untimed:.1f} bits "
             f"| every {profile.tick_s} s | every {RELEASE_TICK_S} s |"
@@ -74,7 +76,7 @@ def data_page() -> str:
         "Shift, AltGr, CapsLock, NumLock, dead keys and compose make no record, nor does holding a key or letting go.",
         "",
     ]
-    for name in ("command", "button", "direction", "reason"):
+    for name in ("command", "button", "action", "direction", "reason"):
         lines.append(f"* {name}: " + ", ".join(f"`{word}`" for word in _WORDS[name]))
     for kind in registry.KINDS:
         scope = "each granted scope" if kind.scope == "any" else f"scope `{kind.scope}`"
@@ -129,8 +131,10 @@ def events_schema() -> str:
 def _shape(field: registry.Field, profile: str) -> dict[str, Any]:
     if field.name in _WORDS:
         return {"enum": _WORDS[field.name]}
-    if field.name == "t" and profile != "coarse":
+    if field.name == "t" and profile not in ("coarse", "counts"):
         return {"type": "number", "minimum": 0}
+    if profile == "counts" and field.name == "n":
+        return {"type": "integer", "minimum": COUNT_LOW, "maximum": COUNT_HIGH}
     half = field.values[profile] // 2
     if field.name in ("dx", "dy"):
         return {"type": "integer", "minimum": -half, "maximum": half}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import NewType
 
-from .classes import Button, Command, Direction, KeyClass, Reason
+from .classes import Action, Button, Command, Direction, KeyClass, Reason
 from .profiles import Profile
 
 RECORD = struct.Struct("<IBBHHHI")
@@ -22,16 +22,19 @@ Redacted = NewType("Redacted", bytes)
 """Whole records that went through the redactor: the only thing the pipe and the writer accept."""
 
 # kinds
-GAP, KEY, TYPING, CLICK, SCROLL, MOVE, STROKE = 1, 2, 3, 4, 5, 6, 7
-KINDS = {GAP: "gap", KEY: "key", TYPING: "typing", CLICK: "click", SCROLL: "scroll", MOVE: "move", STROKE: "stroke"}
+GAP, KEY, TYPING, CLICK, SCROLL, MOVE, STROKE, PRESSES, ACTIONS = 1, 2, 3, 4, 5, 6, 7, 8, 9
+KINDS = {GAP: "gap", KEY: "key", TYPING: "typing", CLICK: "click", SCROLL: "scroll", MOVE: "move", STROKE: "stroke",
+         PRESSES: "presses", ACTIONS: "actions"}  # fmt: skip
 SCOPE_OF_KIND = {KEY: "keyboard", TYPING: "keyboard", CLICK: "pointer", SCROLL: "pointer", MOVE: "pointer",
-                 STROKE: "pointer"}  # fmt: skip
+                 STROKE: "pointer", PRESSES: "keyboard", ACTIONS: "pointer"}  # fmt: skip
 
 # control kinds, on the pipe only
 START, END = 0x70, 0x71
 RELEASE_STREAM = 0x80
 
 STREAMS = ("own", "release")
+
+MINUTE_MS = 60_000
 
 U16 = 0xFFFF
 U32 = 0xFFFFFFFF
@@ -60,15 +63,22 @@ def gap(reason: Reason, seconds: int, t: int = 0) -> Redacted:
 def describe(record: tuple[int, int, int, int, int, int, int], profile: Profile) -> dict[str, int | float | str]:
     """One record as a flat mapping of closed words and numbers: the shape of every JSON line and table row.
 
-    ``t`` is seconds from the start of the segment (``coarse``: the number of the minute). Under ``coarse``
-    every quantity is the number of its log2 bucket.
+    ``t`` is seconds from the start of the segment (``coarse``, ``counts``: the number of the minute). Under
+    ``coarse`` every quantity is the number of its log2 bucket; under ``counts`` it holds noise and may be negative.
     """
     t, kind, code, a, b, c, d = record
     row: dict[str, int | float | str] = {"record": KINDS[kind]}
-    row["t"] = t if profile.name == "coarse" else round(t * profile.grid_ms / 1000, 3)
+    row["t"] = t if profile.grid_ms == MINUTE_MS else round(t * profile.grid_ms / 1000, 3)
     if kind == GAP:
         row["reason"] = Reason(code).name.lower()
         row["seconds"] = d
+        return row
+    if kind in (PRESSES, ACTIONS):
+        if kind == PRESSES:
+            row["class"] = KeyClass(code).name
+        else:
+            row["action"] = Action(code).name.lower()
+        row["n"] = signed(a)
         return row
     if kind == KEY:
         row["class"] = KeyClass(code).name

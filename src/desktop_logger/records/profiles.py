@@ -1,6 +1,7 @@
 """Scopes and profiles: what may be recorded, and how finely. Part of what is signed.
 
-Coarsening only ever goes ``events → bursts → coarse``.
+Two orders: ``events → bursts → coarse`` and ``events → bursts → counts``; never back, and never from ``coarse``
+to ``counts`` or the other way, since neither holds what the other is made from.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ class Profile(NamedTuple):
 
     name: str
     rank: int
-    """0 is the finest; a profile can be made only from one of a lower or equal rank."""
+    """0 is the finest. ``may_become`` says what can stand beside or after what."""
     grid_ms: int
     part_bytes: dict[str, int]
     """Fixed plaintext bytes of one scope's part of a frame."""
@@ -30,8 +31,15 @@ FUTURE_SCOPES = ("context", "target")
 EVENTS = Profile("events", 0, 20, {"keyboard": 384, "pointer": 1536}, 5)
 BURSTS = Profile("bursts", 1, 1000, {"keyboard": 128, "pointer": 160}, 5)
 COARSE = Profile("coarse", 2, 60_000, {"keyboard": 256, "pointer": 320}, 5)
+COUNTS = Profile("counts", 3, 60_000, {"keyboard": 64, "pointer": 64}, 5)
 
-PROFILES = {profile.name: profile for profile in (EVENTS, BURSTS, COARSE)}
+PROFILES = {profile.name: profile for profile in (EVENTS, BURSTS, COARSE, COUNTS)}
+
+
+def may_become(finer: Profile, other: Profile) -> bool:
+    """Whether ``other`` is the same as ``finer`` or lies after it in one of the two orders."""
+    return finer.rank == other.rank or (finer.rank < other.rank and (finer, other) != (COARSE, COUNTS))
+
 
 RELEASE_TICK_S = 60
 """Seconds between two frames of the release stream, whatever its profile."""
@@ -57,3 +65,13 @@ CAPS = {"n_text": 8, "n_edit": 3, "n": 5, "duration": 6, "gap": 5, "cells": 5, "
 def bucket(value: int, cap: int) -> int:
     """log2 bucket: 0 → 0, 1 → 1, 2–3 → 2, 4–7 → 3, … up to ``cap``."""
     return min(value.bit_length(), cap)
+
+
+NOISE_PER_KEY = (1, 5)
+"""``counts``: ε of the noise in each count for one press, click, step or second of motion, as a fraction (0.2)."""
+
+COUNT_LOW, COUNT_HIGH = -63, 960
+"""``counts``: a noisy count outside is set to the nearer end (1,024 values; both ends are beyond what people do)."""
+
+COUNT_MINUTES = 12
+"""``counts``: a segment has at most this many windows; what comes later falls into the last one."""

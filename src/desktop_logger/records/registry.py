@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from .profiles import COUNT_HIGH, COUNT_LOW
+
 REVIEWER = "maintainers"
 EXPIRES = "2027-11-30"
 """After this day a test fails until somebody has looked at every entry again."""
@@ -55,28 +57,31 @@ class Kind(NamedTuple):
     description: str
 
 
-FINE, RUNS, LOG = "events", "bursts", "coarse"
+FINE, RUNS, LOG, NOISY = "events", "bursts", "coarse", "counts"
 
 KINDS = (
-    Kind("gap", "any", (FINE, RUNS, LOG), "Nothing was observed for a while. It is not the same as nothing happened."),
+    Kind("gap", "any", (FINE, RUNS, LOG, NOISY),
+         "Nothing was observed for a while. It is not the same as nothing happened."),
     Kind("key", "keyboard", (FINE, RUNS, LOG), "A key was pressed, by class; from `bursts` on, only outside typing."),
     Kind("typing", "keyboard", (RUNS, LOG), "A run of text and edit keys: how many, and how long."),
     Kind("click", "pointer", (FINE, RUNS, LOG), "A pointer button was pressed; from `bursts` on, a run of presses."),
     Kind("scroll", "pointer", (FINE, RUNS, LOG), "The wheel was turned; from `bursts` on, a run of steps."),
     Kind("move", "pointer", (FINE,), "The pointer was moved by so much; never where it is."),
     Kind("stroke", "pointer", (RUNS, LOG), "One uninterrupted pointer movement: by how much, and how long."),
-)
+    Kind("presses", "keyboard", (NOISY,), "How many keys of one class in a minute, with noise; for every class."),
+    Kind("actions", "pointer", (NOISY,), "How much of one pointer action in a minute, with noise; for every one."),
+)  # fmt: skip
 
 _U16, _U32 = 1 << 16, 1 << 32
 _CELLS = (1 << 16) - 1
 """±32767 cells and 0."""
 
-_GRID = {FINE: "20 ms", RUNS: "1 s", LOG: "minute"}
+_GRID = {FINE: "20 ms", RUNS: "1 s", LOG: "minute", NOISY: "minute"}
 _ORDER = "put records in order and see pauses"
 
 
 def _time(record: str, scope: str, *profiles: str) -> Field:
-    values = {FINE: _U32, RUNS: _U32, LOG: _U32}
+    values = {FINE: _U32, RUNS: _U32, LOG: _U32, NOISY: _U32}
     return Field(
         record, "t", scope, "t", "Time since the start of the segment, on the profile's grid.", _ORDER, TIME,
         {name: values[name] for name in profiles}, {name: _GRID[name] for name in profiles},
@@ -111,14 +116,17 @@ _MOVE = {FINE: (_CELLS, "4 px")}
 _STROKE = {RUNS: (_CELLS, "64 px"), LOG: (11, "signed log2 bucket of 64 px cells")}
 _LIST = "closed list"
 _ALL = {FINE: _LIST, RUNS: _LIST, LOG: _LIST}
+_WITH_NOISE = "1, with noise of ε = 0.2"
+_NOISY_VALUES = COUNT_HIGH - COUNT_LOW + 1
 _COUNT = {FINE: "1", RUNS: "1", LOG: "log2 bucket"}
 
 FIELDS = (
-    _time("gap", "any", FINE, RUNS, LOG),
+    _time("gap", "any", FINE, RUNS, LOG, NOISY),
     Field("gap", "reason", "any", "code", "Why nothing was observed. What is released knows one reason, `unobserved`.",
-          "tell a gap from rest", FACT, {FINE: 16, RUNS: 16, LOG: 16}, _ALL),
+          "tell a gap from rest", FACT, {FINE: 16, RUNS: 16, LOG: 16, NOISY: 16}, {**_ALL, NOISY: _LIST}),
     Field("gap", "seconds", "any", "d", "How long.", "account for the whole time", FACT,
-          {FINE: _U32, RUNS: _U32, LOG: _U32}, {FINE: "1 s", RUNS: "1 s", LOG: "1 s; released: log2 bucket"}),
+          {FINE: _U32, RUNS: _U32, LOG: _U32, NOISY: _U32},
+          {FINE: "1 s", RUNS: "1 s", LOG: "1 s; released: log2 bucket", NOISY: "1 s; released: log2 bucket"}),
     _time("key", "keyboard", FINE, RUNS, LOG),
     Field("key", "class", "keyboard", "code",
           "What the key does. All letters, digits, punctuation and space are one class, TEXT.",
@@ -156,6 +164,16 @@ FIELDS = (
     _cells("stroke", "dy", "b", _STROKE),
     _duration("stroke", "pointer"),
     _gap("stroke", "pointer"),
+    _time("presses", "keyboard", NOISY),
+    Field("presses", "class", "keyboard", "code", "Which class. Each has a record, also where nothing was pressed.",
+          "see which kinds of keys a task needs", WHAT, {NOISY: 11}, {NOISY: _LIST}),
+    Field("presses", "n", "keyboard", "a", "Number of presses with noise drawn once; may be negative.",
+          "see how much typing a task needs", AMOUNT, {NOISY: _NOISY_VALUES}, {NOISY: _WITH_NOISE}),
+    _time("actions", "pointer", NOISY),
+    Field("actions", "action", "pointer", "code", "Which action. Each one has a record, also where nothing was done.",
+          "see how much clicking a task needs", WHAT, {NOISY: 11}, {NOISY: _LIST}),
+    Field("actions", "n", "pointer", "a", "Presses, steps or seconds of motion with noise drawn once; may be negative.",
+          "see how much clicking a task needs", AMOUNT, {NOISY: _NOISY_VALUES}, {NOISY: _WITH_NOISE}),
 )  # fmt: skip
 
 

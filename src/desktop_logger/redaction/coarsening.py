@@ -1,5 +1,8 @@
 """Step 3 and the way from any profile to a coarser one: ``events → bursts → coarse``, never back.
 
+``counts`` is made at capture and nowhere else (``counting``), because its noise is drawn once; here it only
+stays as it is.
+
 ``coarsen`` keeps gaps as they are but for the grid of their time. ``for_release`` also makes every gap's
 reason ``UNOBSERVED`` and, under ``coarse``, its seconds a bucket: what leaves knows no other reason.
 """
@@ -19,7 +22,7 @@ from desktop_logger.records.layout import (
     signed,
     unsigned,
 )
-from desktop_logger.records.profiles import BURSTS, CAPS, COARSE, EVENTS, Profile, bucket
+from desktop_logger.records.profiles import BURSTS, CAPS, COARSE, COUNTS, EVENTS, Profile, bucket, may_become
 
 from .runs import Runs
 
@@ -77,14 +80,26 @@ def coarsen_gap(record: bytes, profile: Profile) -> Redacted:
     return Redacted(unobserved(bytes(record), profile))
 
 
+def release_gaps(gaps: bytes, frm: Profile, to: Profile) -> Redacted:
+    """Gaps of an own stream of profile ``frm`` as the release stream of profile ``to`` may know them."""
+    moved = bytearray()
+    for t, kind, code, _, _, _, seconds in RECORD.iter_unpack(gaps):
+        moved += RECORD.pack(t * frm.grid_ms // to.grid_ms, kind, code, 0, 0, 0, seconds)
+    return Redacted(unobserved(bytes(moved), to))
+
+
 def coarsen(records: Redacted, frm: Profile, to: Profile, end: int | None = None) -> Redacted:
     """The records of one whole segment of profile ``frm`` as records of ``to``.
 
     ``end`` is the segment's end on the grid of ``frm`` (default: the last record's time); only a held short
     run takes its time from it. Raises ``Refused`` where ``to`` is finer than ``frm``.
     """
-    if to.rank < frm.rank:
+    if frm == to:
+        return records
+    if not may_become(frm, to):
         raise Refused(f"{frm.name} cannot be made {to.name}", "A profile can only be made coarser, never finer.")
+    if to is COUNTS:
+        raise Refused(f"{frm.name} is made counts at capture only", "Noise that is drawn again could be averaged away.")
     made: bytes = records
     if frm.rank < BURSTS.rank <= to.rank:
         runs = Runs()

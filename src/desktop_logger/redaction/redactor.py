@@ -1,7 +1,8 @@
 """The streaming redactor: batches in, the records of both streams out.
 
 Invariants: scopes that are not granted make nothing. The release stream is made from the same steps as the own
-stream, later in the chain or equally far. Nothing here reads a clock; all times come with the batches.
+stream, later in the chain or equally far. Nothing here reads a clock; all times come with the batches. The one
+source of chance is the noise of ``counts``, which is handed in and drawn once, here.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Protocol
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.events import Batch
 from desktop_logger.records.layout import GAP, Redacted
-from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, Profile
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, Profile
 
 from .coarsening import bucketed, unobserved
+from .counting import Counting, Noise, laplace
 from .gridding import Gridder
 from .runs import Runs
 
@@ -43,13 +45,14 @@ class Terms(Protocol):
 class Redactor:
     """Makes the records of one segment after another: ``begin``, then ``feed`` and ``take``, then ``flush``."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, noise: Noise = laplace) -> None:
         self._own = terms.own
         self._release = terms.release
         self._gridder = Gridder(terms.scopes, named_commands=terms.named_commands)
-        deepest = max(self._own.rank, self._release.rank if self._release else 0)
-        self._runs = Runs() if deepest >= BURSTS.rank else None
-        self._coarse = deepest >= COARSE.rank
+        wanted = (self._own, self._release)
+        self._coarse = COARSE in wanted
+        self._runs = Runs() if self._coarse or BURSTS in wanted else None
+        self._counting = Counting(terms.scopes, noise) if COUNTS in wanted else None
         self._ready_own = bytearray()
         self._ready_release = bytearray()
 
@@ -74,6 +77,9 @@ class Redactor:
         self._pass_on()
         if self._runs:
             self._runs.advance(tick // _TICKS)
+        if self._counting:
+            self._counting.advance(tick)
+        if self._runs or self._counting:
             self._pass_on()
 
     def flush(self, ms: int) -> None:
@@ -83,6 +89,9 @@ class Redactor:
         self._pass_on()
         if self._runs:
             self._runs.flush(tick // _TICKS)
+        if self._counting:
+            self._counting.flush(tick)
+        if self._runs or self._counting:
             self._pass_on()
         self._gridder.begin(ms - ms % EVENTS.grid_ms)
 
@@ -95,12 +104,15 @@ class Redactor:
 
     def _pass_on(self) -> None:
         """From step to step: each profile's records, then each stream's."""
-        made = [self._gridder.take(), b"", b""]
+        made = [self._gridder.take(), b"", b"", b""]
         if self._runs:
             self._runs.feed(made[0])
             made[1] = self._runs.take()
         if self._coarse:
             made[2] = bucketed(made[1])
+        if self._counting:
+            self._counting.feed(made[0])
+            made[3] = self._counting.take()
         self._ready_own += made[self._own.rank]
         if self._release:
             self._ready_release += unobserved(made[self._release.rank], self._release)

@@ -1,0 +1,131 @@
+"""The other last step: records of ``events`` → ``counts``: presses and actions a minute, with noise drawn once.
+
+Rules:
+
+- Each press, click and step counts in the minute in which it happened, not where a run started: one press more
+  or less then changes one count by one, and that is what the noise is measured against (ADR 0009). Motion counts
+  the seconds in which the pointer moved.
+- Every minute of the segment has a record of every class of each granted scope, also where nothing happened, so
+  how many records there are tells nothing.
+- Noise is a discrete Laplace distribution, P(k) ∝ exp(-ε|k|), ε = 0.2: exact, in integers (Canonne, Kamath and
+  Steinke 2020, algorithm 2; floating-point Laplace noise is known to leak). A count is then set into its bounds.
+- Gaps pass. Nothing is counted twice: noise could otherwise be averaged away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from desktop_logger.records.classes import Action, KeyClass
+from desktop_logger.records.layout import ACTIONS, CLICK, GAP, KEY, MOVE, PRESSES, RECORD, SCROLL, U16
+from desktop_logger.records.profiles import COUNT_HIGH, COUNT_LOW, COUNT_MINUTES, COUNTS, EVENTS, NOISE_PER_KEY
+
+Noise = Callable[[], int]
+"""Draws one whole number to add to one count."""
+
+_MINUTE = COUNTS.grid_ms // EVENTS.grid_ms
+_SECOND = 1000 // EVENTS.grid_ms
+_SCROLLS = Action.SCROLL_UP - 1
+_CLASSES, _ACTIONS = len(KeyClass), len(Action)
+
+
+def _below(limit: int) -> int:
+    """A whole number from 0 to ``limit - 1``, each equally likely; from the operating system."""
+    size = (limit - 1).bit_length()
+    while True:
+        value = int.from_bytes(os.urandom(4), "little") & ((1 << size) - 1)
+        if value < limit:
+            return value
+
+
+def _one_in_e(top: int, bottom: int) -> bool:
+    """True with probability exp(-top/bottom), for 0 <= top <= bottom, without a floating-point number."""
+    k = 1
+    while _below(bottom * k) < top:
+        k += 1
+    return k % 2 == 1
+
+
+def laplace() -> int:
+    """One draw of the discrete Laplace distribution with ε = ``NOISE_PER_KEY``."""
+    top, bottom = NOISE_PER_KEY
+    while True:
+        u = _below(bottom)
+        if not _one_in_e(u, bottom):
+            continue
+        whole = 0
+        while _one_in_e(1, 1):
+            whole += 1
+        size = (u + bottom * whole) // top
+        negative = _below(2) == 1
+        if not (negative and size == 0):
+            return -size if negative else size
+
+
+class Counting:
+    """Holds the counts of one minute and no time within it."""
+
+    __slots__ = ("_actions", "_keyboard", "_minute", "_moved", "_noise", "_out", "_pointer", "_presses")
+
+    def __init__(self, scopes: Iterable[str], noise: Noise = laplace) -> None:
+        granted = frozenset(scopes)
+        self._keyboard = "keyboard" in granted
+        self._pointer = "pointer" in granted
+        self._noise = noise
+        self._out = bytearray()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._minute = 0
+        self._moved = -1
+        self._presses = [0] * (_CLASSES + 1)
+        self._actions = [0] * (_ACTIONS + 1)
+
+    def feed(self, records: bytes) -> None:
+        """Take whole records of ``events``, in order."""
+        presses, actions = self._presses, self._actions
+        for t, kind, code, a, _, _, d in RECORD.iter_unpack(records):
+            if t >= (self._minute + 1) * _MINUTE:
+                self.advance(t)
+            if kind == KEY:
+                presses[code] += 1
+            elif kind == CLICK:
+                actions[code] += a
+            elif kind == SCROLL:
+                actions[_SCROLLS + code] += a
+            elif kind == MOVE:
+                if t // _SECOND > self._moved:
+                    self._moved = t // _SECOND
+                    actions[Action.MOVING] += 1
+            elif kind == GAP:
+                self._out += RECORD.pack(t // _MINUTE, GAP, code, 0, 0, 0, d)
+
+    def advance(self, tick: int) -> None:
+        """Nothing before ``tick`` (of ``events``) will follow: let out the minutes that are over."""
+        last = min(tick // _MINUTE, COUNT_MINUTES - 1)
+        while self._minute < last:
+            self._let_out()
+
+    def flush(self, tick: int) -> None:
+        """The segment ends at ``tick``: let out the minute in hand too, and start from nothing."""
+        self.advance(tick)
+        self._let_out()
+        self._begin()
+
+    def take(self) -> bytes:
+        """The records that are ready."""
+        ready = bytes(self._out)
+        self._out.clear()
+        return ready
+
+    def _let_out(self) -> None:
+        pack, noise, minute = RECORD.pack, self._noise, self._minute
+        keys, pointer = (self._keyboard, PRESSES, self._presses), (self._pointer, ACTIONS, self._actions)
+        for granted, kind, counts in (keys, pointer):
+            for code in range(1, len(counts)):
+                if granted:
+                    noisy = max(COUNT_LOW, min(COUNT_HIGH, counts[code] + noise()))
+                    self._out += pack(minute, kind, code, noisy & U16, 0, 0, 0)
+                counts[code] = 0
+        self._minute += 1
