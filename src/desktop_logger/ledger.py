@@ -21,7 +21,7 @@ from . import disk
 from .clock import Clock, day
 from .errors import IntegrityError, Refused, Unavailable
 from .paths import Home
-from .sealing import Signer, canonical, hexdigest, parse_canonical, verify
+from .sealing import Signer, canonical, canonical_without, hexdigest, parse_canonical, verify
 
 Entry = dict[str, Any]
 
@@ -219,10 +219,9 @@ class Ledger:
                 raise IntegrityError(f"line {number} of the ledger is a beginning in the middle")
             if entry["seq"] != seq or entry["prev"] != prev:
                 raise IntegrityError(f"line {number} of the ledger does not follow the one before it")
-            signed = {name: value for name, value in entry.items() if name != "sig"}
             try:
                 public, signature = bytes.fromhex(signer), bytes.fromhex(entry["sig"])
-                verify(public, _CONTEXT, canonical(signed), signature)
+                verify(public, _CONTEXT, canonical_without(line, entry, "sig"), signature)
             except (ValueError, IntegrityError):
                 raise IntegrityError(f"line {number} of the ledger is not signed by the key before it") from None
             prev, signer, seq = hexdigest(line), entry["next"], seq + 1

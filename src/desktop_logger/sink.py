@@ -25,7 +25,7 @@ from .paths import Home, home
 from .records.classes import Reason
 from .records.layout import END, GAP, RECORD, RECORD_BYTES, RELEASE_STREAM, START, STREAMS, Redacted
 from .records.profiles import RELEASE_TICK_S, SEGMENT_BYTES
-from .sealing import Kek
+from .sealing import Kek, wipe
 from .store import Segment, note_stopped, open_segment
 
 READ_BYTES = 1 << 16
@@ -125,6 +125,23 @@ def _unobserved(own: bytearray, grant: Grant) -> Redacted:
     return release_gaps(bytes(own), grant.own, grant.release or grant.own)
 
 
+def _given(key: int) -> tuple[Kek, int, Grant]:
+    """Epoch, key and grant from the keeper. The key goes from a buffer of ours to guarded memory, and nowhere else."""
+    head = bytearray(36)
+    got = os.readv(key, [head])
+    while 0 < got < len(head) and (more := os.readv(key, [memoryview(head)[got:]])):
+        got += more
+    if got < len(head):
+        raise Unavailable("the writer was given no key")  # the keeper has said why
+    kek, epoch = Kek.from_bytes(memoryview(head)[4:]), int.from_bytes(head[:4], "little")
+    wipe(head)
+    wire = bytearray()
+    while chunk := os.read(key, 4096):
+        wire += chunk
+    os.close(key)
+    return kek, epoch, gate.inherit(bytes(wire))
+
+
 def run(records: int, key: int, report: int) -> int:
     """Write until the record pipe ends. Returns the exit status; says everything else on ``report``."""
 
@@ -132,15 +149,7 @@ def run(records: int, key: int, report: int) -> int:
         os.write(report, json.dumps(facts).encode() + b"\n")
 
     try:
-        given = bytearray()
-        while chunk := os.read(key, 4096):
-            given += chunk
-        os.close(key)
-        if len(given) < 36:
-            raise Unavailable("the writer was given no key")  # the keeper has said why
-        kek, epoch = Kek.from_bytes(bytes(given[4:36])), int.from_bytes(given[:4], "little")
-        grant = gate.inherit(bytes(given[36:]))
-        given[:] = bytes(len(given))
+        kek, epoch, grant = _given(key)
         sink = Sink(home(), Clock(), grant, kek, epoch)
         say(state="ready")
         poller = select.poll()

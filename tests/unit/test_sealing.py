@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-import gc
 import os
+import signal
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 import rfc8785
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from desktop_logger import sealing
 from desktop_logger.errors import IntegrityError, Unreadable
+from desktop_logger.sealing import guarded
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-sealing.LARGEST_INT, sealing.LARGEST_INT) | st.text(),
@@ -147,26 +151,75 @@ def test_past_keys_are_overwritten() -> None:
     root = sealing.fresh_key()
     keys = sealing.StreamKeys(root, b"context", SCOPES)
     past = [bytes(keys.scope_key("keyboard"))]
-    buffers = [*keys._chain.values(), keys._spare]
+    places = [*keys._chain.values(), keys._spare]
     keys.seal_part("keyboard", b"x", b"")
-    for buffer in buffers:
-        assert past[0] not in bytes(buffer)
-    assert bytes(keys._spare) == bytes(32)
-    gc.collect()
+    for place in places:
+        assert past[0] != bytes(place.view)
+    assert bytes(keys._spare.view) == bytes(32)
+    views = [place.view for place in places]
+    keys.erase()
+    assert all(bytes(view) == bytes(32) for view in views)
+
+
+def test_keys_lie_where_the_system_keeps_them() -> None:
+    """On Linux since 5.14 that is memfd_secret, unless the machine turned it off."""
+    assert guarded.kind() in ("secret", "locked")
+    place = guarded.Place(b"k" * 32)
+    view = place.view
+    assert bytes(view) == b"k" * 32
+    place.give_back()
+    place.give_back()
+    assert bytes(view) == bytes(32)
+    assert len(place.view) == 0
+
+
+@pytest.mark.parametrize("missing", ["secret", "locked"])
+def test_without_such_memory_it_is_said_and_sealing_goes_on(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "_secret_page", lambda: None)
+    if missing == "locked":
+        monkeypatch.setattr(guarded, "_lock", lambda _page: False)
+    for name in ("_free", "_pages", "_kinds"):
+        monkeypatch.setattr(guarded, name, [])
+    assert guarded.kind() == ("locked" if missing == "secret" else "plain")
+    keys = sealing.StreamKeys(bytes(32), b"context", ("keyboard",))
+    reader = sealing.ScopeReader(keys.scope_key("keyboard"), b"context")
+    assert reader.open_part(keys.seal_part("keyboard", b"x", b""), b"") == b"x"
+    del keys
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_cannot_seal() -> None:
     keys = sealing.StreamKeys(sealing.fresh_key(), b"context", SCOPES)
+    kek = sealing.Kek.generate()
     child = os.fork()
     if child == 0:
-        try:
-            keys.seal_part("keyboard", b"x", b"")
-            os._exit(1)
-        except Unreadable:
-            os._exit(7)
+        refused = 0
+        for use in (partial(keys.seal_part, "keyboard", b"x", b""), partial(kek.wrap, b"x", b""), kek.secret):
+            try:
+                use()
+            except Unreadable:
+                refused += 1
+        keys.erase()
+        mine = sealing.StreamKeys(sealing.fresh_key(), b"context", SCOPES)
+        mine.seal_part("keyboard", b"x", b"")
+        os._exit(7 if refused == 3 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     keys.seal_part("keyboard", b"x", b"")
+    assert kek.secret() != bytes(32)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="clone without Python's knowledge is tried on Linux")
+def test_a_fork_that_python_does_not_know_of_has_no_keys() -> None:
+    """The pages are not inherited: whoever forks behind Python's back ends at the first touch."""
+    program = (
+        "import ctypes, os; from desktop_logger import sealing\n"
+        "keys = sealing.StreamKeys(bytes(32), b'', ('keyboard',))\n"
+        "child = ctypes.PyDLL(None).fork()\n"
+        "if child == 0:\n    keys.seal_part('keyboard', b'x', b'')\n    os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1] & 0x7f)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert int(done.stdout) == signal.SIGSEGV
 
 
 @settings(max_examples=200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from base64 import b32encode
 from typing import Any
 
@@ -36,9 +37,11 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_ordered(each) for each in value]
     if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("a key that is not a string has no canonical form")
-        return {key: _ordered(value[key]) for key in sorted(value, key=_utf16)}
+        try:
+            plain = "".join(value).isascii()
+        except TypeError:
+            raise ValueError("a key that is not a string has no canonical form") from None
+        return {key: _ordered(value[key]) for key in sorted(value, key=None if plain else _utf16)}
     raise ValueError(f"a {type(value).__name__} has no canonical form")
 
 
@@ -49,13 +52,32 @@ def _utf16(key: str) -> bytes:
 def parse_canonical(data: bytes) -> Any:
     """The value of canonical JSON. Raises ``IntegrityError`` when ``data`` is not exactly its own canonical form."""
     try:
-        value = json.loads(data.decode("utf-8"))
-        same = canonical(value) == data
+        value = json.loads(data.decode("utf-8"), parse_float=_no_float, parse_constant=_no_float)
+        # What came out of JSON without floats, small integers and ASCII throughout needs no look at each value.
+        plain = data.isascii() and not _LONG_NUMBER.search(data)
+        same = (_encode_plain(value) if plain else canonical(value)) == data
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         same = False
     if not same:
         raise IntegrityError("not canonical JSON")
     return value
+
+
+def canonical_without(data: bytes, value: dict[str, Any], name: str) -> bytes:
+    """Canonical form of a mapping that ``parse_canonical`` made of ``data``, without one of its names."""
+    rest = {key: each for key, each in value.items() if key != name}
+    return _encode_plain(rest) if data.isascii() else canonical(rest)
+
+
+_LONG_NUMBER = re.compile(rb"[:,\[]-?\d{16}|^-?\d{16}")  # may be inside a string: then it is only slower
+
+
+def _no_float(_text: str) -> Any:
+    raise ValueError("a number with a fraction has no canonical form")
+
+
+def _encode_plain(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8")
 
 
 def digest(data: Bytes) -> bytes:

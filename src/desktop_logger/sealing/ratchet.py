@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from desktop_logger.errors import Unreadable
 
+from . import guarded
 from .forms import DIGEST_BYTES, KEY_BYTES, LABEL, NONCE_BYTES, TAG_BYTES, Bytes
 
 SEAL_BYTES = NONCE_BYTES + TAG_BYTES
@@ -42,59 +43,43 @@ def wipe(buffer: bytearray) -> None:
     buffer[:] = bytes(len(buffer))
 
 
-def _expand_into(key: bytearray, info: bytes, into: bytearray) -> None:
+def _expand_into(key: Bytes, info: bytes, into: bytearray | memoryview) -> None:
     """HKDF-Expand (RFC 5869), SHA-256, 32 bytes, without a copy that cannot be overwritten."""
     HKDFExpand(SHA256(), KEY_BYTES, LABEL + info).derive_into(key, into)
 
 
-def _scope_key(root: Bytes, scope: str, context: bytes) -> bytearray:
-    key, base = bytearray(KEY_BYTES), bytearray(root)
-    _expand_into(base, b"scope\0" + scope.encode("ascii") + b"\0" + context, key)
-    wipe(base)
-    return key
+def _scope_key(root: Bytes, scope: str, context: bytes) -> guarded.Place:
+    place = guarded.Place()
+    _expand_into(root, b"scope\0" + scope.encode("ascii") + b"\0" + context, place.view)
+    return place
 
 
-def _commitment(scope_key: bytearray, context: bytes) -> bytes:
+def _commitment(scope_key: Bytes, context: bytes) -> bytes:
     commitment = bytearray(DIGEST_BYTES)
     _expand_into(scope_key, b"commit\0" + context, commitment)
     return bytes(commitment)
-
-
-_ratchets: list[bytearray] = []  # every chain key of this process that still seals, so that a fork can lose them
-
-
-def _lose_ratchets() -> None:
-    for key in _ratchets:
-        wipe(key)
-        key.clear()  # an empty key seals nothing
-    _ratchets.clear()
 
 
 class StreamKeys:
     """The keys of one stream of one segment, as the writer has them: each seals one part and is gone.
 
     ``context`` binds them to segment, stream and receipt. Chain: CK' = Expand(CK, "next"), MK = Expand(CK, "msg").
+    They lie in guarded memory, which a fork of the process does not have.
     """
-
-    _watching_forks = False
 
     def __init__(self, root: Bytes, context: bytes, scopes: tuple[str, ...]) -> None:
         if len(root) != KEY_BYTES:
             raise Unreadable("a stream's root key has the wrong length")
-        if not StreamKeys._watching_forks and hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_lose_ratchets)
-            StreamKeys._watching_forks = True
         self._chain = {scope: _scope_key(root, scope, context) for scope in scopes}
-        self._spare = bytearray(KEY_BYTES)
+        self._spare = guarded.Place()
         self._sealed = False
-        self._commitments = {scope: _commitment(key, context) for scope, key in self._chain.items()}
-        _ratchets.extend(self._chain.values())
+        self._commitments = {scope: _commitment(place.view, context) for scope, place in self._chain.items()}
 
     def scope_key(self, scope: str) -> bytearray:
         """A copy of the first chain key of a scope, for its stanzas; the caller wipes it. Gone after the first seal."""
         if self._sealed:
             raise Unreadable("the first keys of this stream are gone")
-        return bytearray(self._chain[scope])
+        return bytearray(self._chain[scope].view)
 
     def commitment(self, scope: str) -> bytes:
         """32 bytes that only this scope key makes: the header carries them, every reader checks them."""
@@ -103,23 +88,21 @@ class StreamKeys:
     def seal_part(self, scope: str, plaintext: bytes, aad: bytes) -> bytes:
         """Nonce, ciphertext and tag of one scope's part of a frame; then the key is overwritten."""
         self._sealed = True
-        chain, spare = self._chain[scope], self._spare
-        if len(chain) != KEY_BYTES:
+        chain, spare = self._chain[scope].view, self._spare.view
+        if len(chain) != KEY_BYTES or len(spare) != KEY_BYTES:
             raise Unreadable("the keys of this stream are gone")
         _expand_into(chain, b"msg", spare)
         nonce = os.urandom(NONCE_BYTES)  # random although the key is single-use: a cloned machine repeats keys
         sealed = nonce + AESGCM(spare).encrypt(nonce, plaintext, aad)
         _expand_into(chain, b"next", spare)
         chain[:] = spare
-        wipe(spare)
+        spare[:] = bytes(KEY_BYTES)
         return sealed
 
     def erase(self) -> None:
         """Overwrite all keys; nothing can be sealed after that."""
-        for key in self._chain.values():
-            wipe(key)
-            key.clear()
-            _ratchets[:] = [other for other in _ratchets if other is not key]
+        for place in (*self._chain.values(), self._spare):
+            place.give_back()
 
 
 class ScopeReader:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
 
+from . import guarded
 from .forms import KEY_BYTES, NONCE_BYTES, Bytes, canonical
 
 READER_BYTES = 1184 + 32
@@ -132,14 +133,14 @@ def _stretch(passphrase: str, head: dict[str, Any]) -> bytes:
 
 
 class Kek:
-    """A key-encryption key: wraps the keystore's entries during one epoch."""
+    """A key-encryption key: wraps keys during one epoch. It lies in guarded memory, which a fork does not have."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_place",)
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: Bytes) -> None:
         if len(key) != KEY_BYTES:
             raise Unreadable("the key-encryption key has the wrong length")
-        self._key = bytes(key)
+        self._place = guarded.Place(key)
 
     @classmethod
     def generate(cls) -> Kek:
@@ -147,22 +148,27 @@ class Kek:
         return cls(os.urandom(KEY_BYTES))
 
     @classmethod
-    def from_bytes(cls, key: bytes) -> Kek:
+    def from_bytes(cls, key: Bytes) -> Kek:
         """The key of 32 secret bytes. Raises ``Unreadable`` for any other length."""
         return cls(key)
 
     def secret(self) -> bytes:
         """The 32 secret bytes."""
-        return self._key
+        return bytes(self._held())
+
+    def _held(self) -> memoryview:
+        if len(self._place.view) != KEY_BYTES:
+            raise Unreadable("the key-encryption key is not in this process", "It is not inherited by a fork.")
+        return self._place.view
 
     def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
         """Nonce (12 bytes, random) and AES-256-GCM ciphertext with tag."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._key).encrypt(nonce, plaintext, aad)
+        return nonce + AESGCM(self._held()).encrypt(nonce, plaintext, aad)
 
     def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
         """What ``wrap`` wrapped. Raises ``Unreadable``."""
         try:
-            return AESGCM(self._key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], aad)
+            return AESGCM(self._held()).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], aad)
         except (InvalidTag, ValueError):
             raise Unreadable("wrapped under another key-encryption key, or altered") from None

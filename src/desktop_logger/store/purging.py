@@ -69,7 +69,7 @@ def purge(
         ledger = Ledger(home, clock)
         if not ledger.exists():
             return PurgeReceipt([], None, None, 0, [], ["There is nothing to delete."])
-        present = {info.id: info for info in segments(home)}
+        present = files(home)
         entries, known = entries_now(home), known_now(home)
         chosen = set(present) if everything else set(choose() if callable(choose) else choose)
         if unknown := sorted(chosen - set(present)):
@@ -82,6 +82,7 @@ def purge(
         if len(named) > _MOST_AT_ONCE:
             raise UsageError("these are too many segments at once", "Delete them in two or three steps.")
         bundles = sorted({digest for name in named if name in known for digest in known[name].bundles})
+        gone = segments(home, chosen)
         # 1. intent
         facts: dict[str, Any] = {"segments": named, "epoch": _epoch(home), "everything": everything}
         facts["recall"] = request_erasure or bool(unfinished and unfinished["recall"])
@@ -89,7 +90,6 @@ def purge(
         ledger.append("erased.intent", **facts)
         step("intent")
         epoch, notes = _carry_out(home, clock, facts, step)
-        gone = [present[name] for name in chosen]
         return PurgeReceipt(
             sorted(chosen),
             min((info.opened for info in gone), default=0) * 60 if gone else None,

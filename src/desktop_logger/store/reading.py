@@ -7,7 +7,7 @@ so that neither an altered nor an exchanged file is ever shown as the person's d
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from desktop_logger import disk, keystore
@@ -51,11 +51,13 @@ class SegmentInfo(NamedTuple):
     """Minutes, rounded up: everything it holds happened before."""
 
 
-def segments(home: Home) -> list[SegmentInfo]:
-    """All segments with a file, oldest first."""
+def segments(home: Home, only: Container[str] | None = None) -> list[SegmentInfo]:
+    """All segments with a file, or ``only`` these, oldest first."""
     known = known_now(home)
     found = []
     for segment, streams in files(home).items():
+        if only is not None and segment not in only:
+            continue
         opened, size, changed = 0, 0, 0.0
         for stream in streams:
             path = stream_path(home, segment, stream)
