@@ -73,6 +73,7 @@ def _soak(folder: str, display: str, minutes: float) -> int:
                     time.sleep(wait)
                 injector.send(*_requests(injector, event, codes))
                 clicks += bool("button" in event and event["down"])
+            injector.send(*(injector.release(code) for code in codes.values()))  # what the minute's end cut off
             injector.sync()
             time.sleep(max(0.0, 60.0 - (time.monotonic() - start)))
             share = 100 * (cpu_s(pids) - before) / 60
@@ -83,7 +84,7 @@ def _soak(folder: str, display: str, minutes: float) -> int:
             )
             if minute == 1:
                 base = memory, files
-            if minute % 7 == 6:  # a pause makes new processes and a new segment
+            if minute % 3 == 2:  # a pause makes new processes and a new segment
                 ours.person.ok("pause")
                 ours.person.ok("resume")
     time.sleep(2)
