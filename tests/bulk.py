@@ -6,7 +6,8 @@ import os
 
 from desktop_logger import keystore
 from desktop_logger.keystore import keys as key_file
-from desktop_logger.ledger import FIRST, Ledger, _line
+from desktop_logger.ledger import FIRST, Ledger
+from desktop_logger.ledger.chain import write_line
 from desktop_logger.records.layout import STREAMS
 from desktop_logger.sealing import Kek, Signer, StreamKeys, fingerprint, fresh_key, hexdigest, random_id, seal_to
 from desktop_logger.segments.format import DATA, FINAL, Header, key_context, part_aad, stanza_info, write_frame
@@ -35,7 +36,7 @@ def fill(
         assert signer is not None
         coming = Signer.generate()
         seq += 1
-        written = _line(ledger._entry(seq, prev, kind, facts, coming), signer)
+        written = write_line(ledger._entry(seq, prev, kind, facts, coming), signer)
         out.append(written)
         prev, signer = hexdigest(written[:-1]), coming
 

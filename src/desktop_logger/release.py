@@ -17,12 +17,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from . import bundle, disk, keystore, store
-from .bundle import FIRST, SUFFIX, Manifest
+from .bundle import SUFFIX, Manifest
 from .clock import Clock, day
 from .consent import identity
 from .consent.grant import Grant
 from .errors import DesktopLoggerError, IntegrityError, NoConsent, Refused
-from .ledger import Entry, Ledger
+from .ledger import Entry, Ledger, bundle_before
 from .paths import Home
 from .records.profiles import PROFILES
 from .sealing import ReaderKey, hexdigest, random_id
@@ -167,7 +167,7 @@ class _Outgoing:
         self.home, self.clock, self.grant = home, clock, grant
         self.ledger = Ledger(home, clock)
         self.anchor = self.ledger.head()
-        self.previous = next((entry["bundle"] for entry in reversed(entries) if entry["kind"] == "released"), FIRST)
+        self.previous = bundle_before(entries)
         self.receipt, self.policy = _receipt(home, grant), _policy(home)
         self.kek = keystore.load_kek(home)[1]
         self.device = identity.device(home)

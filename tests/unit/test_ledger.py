@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from desktop_logger import disk
 from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError, Refused, Unavailable
-from desktop_logger.ledger import FIRST, Ledger
+from desktop_logger.ledger import FIRST, Ledger, bundle_before, is_head, short_code
 from desktop_logger.paths import Home
 from desktop_logger.sealing import Signer, hexdigest
-from tests.crash import Crash, CrashAt
+from tests.crash import Crash, CrashAt, counted, crash
 
 
 @pytest.fixture
@@ -130,14 +131,71 @@ def test_a_kept_head_finds_an_older_copy(home: Home, ledger: Ledger) -> None:
 
 def test_folding_keeps_the_first_entry_and_one_checkpoint(ledger: Ledger) -> None:
     replaced = ledger.head()
-    ledger.fold(why="everything")
+    ledger.fold()
     ledger.append("consent.given", receipt="again")
     assert kinds(ledger) == ["ledger.created", "checkpoint", "consent.given"]
     assert ledger.verify(replaced)[1]["seq"] == 3
     first = hexdigest(ledger.lines()[0])
-    ledger.fold(why="everything")
+    ledger.fold()
     assert kinds(ledger) == ["ledger.created", "checkpoint"]
     assert first == hexdigest(ledger.lines()[0])
+
+
+def test_what_is_folded_answers_for_the_heads_that_people_kept(ledger: Ledger) -> None:
+    heads = [ledger.append("stopped", gaps={"paused": number}) for number in range(6)]
+    last = ledger.entries()[-1]["seq"]
+    ledger.append("released", segments=["s"], bundle="d" * 64, file="f")
+    ledger.fold(last - 2)
+    ledger.append("started")
+    ledger.fold(last + 1)
+    ledger.fold(last + 1)  # again: nothing is left to fold
+    entries = ledger.verify()
+    assert [entry["seq"] for entry in entries] == [0, *range(last + 2, entries[-1]["seq"] + 1)]
+    assert bundle_before(entries) == "d" * 64
+    for head in [*heads, ledger.head()]:
+        for kept in (head, short_code(head), short_code(head).lower().replace("-", "")):
+            assert is_head(kept)
+            ledger.verify(kept)
+    for kept in ("e" * 64, short_code("e" * 64), f"{int(heads[0], 16) ^ 1 << 200:064x}"):
+        with pytest.raises(IntegrityError, match="head you kept"):
+            ledger.verify(kept)
+    assert not any(map(is_head, ("", "e" * 63, "g" * 64, "AAAA-AAAA-AAAA-AAA1", "e" * 16 + "1")))
+
+
+def test_a_hole_that_no_checkpoint_explains_is_refused(ledger: Ledger) -> None:
+    for number in range(4):
+        ledger.append("stopped", gaps={"paused": number})
+    lines = ledger.lines()
+    ledger.fold(3)
+    kept = ledger.lines()
+    ledger.verify()
+    for wrong in ([kept[0], *kept[2:]], [lines[0], *lines[2:]], [kept[0], *lines[2:3], *kept[1:]], kept[1:], kept[:-1]):
+        with open(ledger.path, "wb") as file:
+            file.write(b"\n".join(wrong) + b"\n")
+        with pytest.raises(IntegrityError):
+            ledger.verify()
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_crash_at_any_call_while_folding_is_finished(tmp_path: Path, everything: bool) -> None:
+    for number in count():
+        place = Home(str(tmp_path / str(number)), str(tmp_path / "run"))
+        ledger = Ledger.create(place, Clock(), Signer.generate())
+        heads = [ledger.append("stopped", gaps={}) for _ in range(4)]
+        crashed = False
+        with counted(number, crash):
+            try:
+                ledger.fold(None if everything else 3)
+            except Crash:
+                crashed = True
+        ledger.finish_fold()
+        ledger.append("started")
+        entries = ledger.verify(heads[3])
+        assert entries[1]["seq"] in ((1, 5) if everything else (1, 4)), number
+        assert (entries[1]["seq"] == 1) == (not any(entry["kind"] == "checkpoint" for entry in entries))
+        if not crashed:
+            break
+    assert number > 6
 
 
 def test_a_full_disk_is_said(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,6 +186,31 @@ def test_without_the_device_key_the_receipt_says_what_cannot_be_recalled(person:
     assert any("cannot be recalled" in note for note in receipt.notes)
 
 
+def test_retention_folds_what_is_older_and_says_nothing_of_what_is_kept(person: Person) -> None:
+    kept_head = Ledger(person.home, person.clock).head()
+    start = person.clock.time
+    for day in range(6):
+        person.clock.time = start + day * 86_400
+        store.note_stopped(person.home, person.clock, {"paused": day})
+        segment = person.record(1)
+        if day == 1:
+            released(person, segment)
+            anchor = Ledger(person.home, person.clock).head()
+    assert store.retention(person.home, person.clock, 3) is not None
+    entries = Ledger(person.home, person.clock).verify(kept_head)
+    assert [entry["kind"] for entry in entries][:3] == ["ledger.created", "stopped", "segment.opened"]
+    assert entries[1]["gaps"] == {"paused": 2}  # what happened on the first two days is folded
+    assert entries[-1]["kind"] == "checkpoint"
+    assert entries[-1]["bundle"] == "d" * 64
+    assert store.verify(person.home, anchor, person.kek()[1]).ok
+    assert set(person.verdicts().values()) == {"ok", "erased"}
+    before = Ledger(person.home, person.clock).head()
+    assert store.retention(person.home, person.clock, 3) is None
+    assert Ledger(person.home, person.clock).head() == before
+    store.recover(person.home, person.clock)
+    person.record(1)
+
+
 def test_retention_does_not_recall(person: Person) -> None:
     segment = person.record(1)
     file = released(person, segment)

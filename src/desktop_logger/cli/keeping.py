@@ -114,12 +114,13 @@ def verify(
     """Check that everything stored is what was written, whole, and nothing else. Exit status 4 if it is not."""
     from desktop_logger import store
     from desktop_logger.errors import IntegrityError, UsageError
+    from desktop_logger.ledger import is_head
     from desktop_logger.paths import home
 
     place = home()
     place.check()
-    if anchor is not None and (len(anchor) != 64 or anchor.strip("0123456789abcdef")):
-        raise UsageError("--anchor is not a ledger head (64 hex digits)", "See: desktop-logger ledger head")
+    if anchor is not None and not is_head(anchor):
+        raise UsageError("--anchor is neither a ledger head nor its code", "See: desktop-logger ledger head")
     if not _has_ledger(place):
         if as_json:
             print(json.dumps({"ok": True, "ledger": {"ok": True, "entries": 0, "head": None}, "segments": []}))
@@ -187,7 +188,7 @@ def ledger(
     """Read the ledger: what happened to consent and segments, by day. Keep its head to notice changes later."""
     from desktop_logger.clock import Clock
     from desktop_logger.errors import UsageError
-    from desktop_logger.ledger import Ledger
+    from desktop_logger.ledger import Ledger, short_code
     from desktop_logger.paths import home
 
     if what not in (None, "head"):
@@ -201,7 +202,8 @@ def ledger(
         print(json.dumps({"head": None, "entries": []}) if as_json else "there is no ledger yet")
         return
     if what == "head":
-        print(json.dumps({"head": book.head()}) if as_json else book.head())
+        head = book.head()
+        print(json.dumps({"head": head, "code": short_code(head)}) if as_json else f"{head}\ncode: {short_code(head)}")
         return
     entries = book.entries()
     if as_json:

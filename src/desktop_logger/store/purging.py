@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from desktop_logger import disk, keystore
-from desktop_logger.clock import Clock
+from desktop_logger.clock import Clock, day
 from desktop_logger.errors import NoConsent, Unavailable, UsageError
 from desktop_logger.ledger import Entry, Ledger
 from desktop_logger.paths import Home
@@ -142,7 +142,7 @@ def _carry_out(home: Home, clock: Clock, intent: Entry, step: Step) -> tuple[int
         # 8. done
         epoch = _epoch(home)
         if rotated and intent["everything"]:
-            ledger.fold(everything=True)
+            ledger.fold()
         elif rotated:
             ledger.append("erased.done", segments=sorted(chosen), epoch=epoch)
         step("done")
@@ -222,7 +222,24 @@ def retention(home: Home, clock: Clock, days: int, cap_bytes: int | None = None)
                     break
                 excess -= info.bytes
                 old.append(info.id)
-        return purge(home, clock, sorted(set(old)), request_erasure=False) if old else None
+        done = purge(home, clock, sorted(set(old)), request_erasure=False) if old else None
+        _fold(home, clock, limit)
+        return done
+
+
+def _fold(home: Home, clock: Clock, limit: float) -> None:
+    """Let a checkpoint stand for entries older than ``limit`` (Unix seconds) that say nothing of what is still kept."""
+    entries, known = entries_now(home), known_now(home)
+    if open_intent(entries):
+        return
+    kept = {name for name, segment in known.items() if not segment.erased}
+    through = 0
+    for entry in entries[1:]:
+        if entry["day"] >= day(limit) or kept.intersection((entry.get("segment", ""), *entry.get("segments", ()))):
+            break
+        through = entry["seq"]
+    if through:
+        Ledger(home, clock).fold(through)
 
 
 def resume(home: Home, clock: Clock, step: Step = lambda _name: None) -> list[str]:

@@ -1,8 +1,8 @@
 """What every start does first: finish what a crash left, without any segment's key.
 
-1. a keystore rewrite that was cut · 2. beginnings that never counted · 3. an unfinished purge · 4. torn segments are
-noted in the ledger with what is good of them. Invariants: a body is never changed and never appended to; what is not
-in the ledger and holds a frame is left alone, for ``verify`` to name; a segment that lives is not touched.
+1. a keystore rewrite that was cut · 2. beginnings that never counted · 3. an unfinished purge or folding · 4. torn
+segments are noted in the ledger with what is good of them. Invariants: a body is never changed and never appended to;
+what is not in the ledger and holds a frame is left alone, for ``verify`` to name; a segment that lives is not touched.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def recover(home: Home, clock: Clock) -> Recovery:
                     _remove_beginning(home, segment, streams)
             if begun := [segment for segment in keystore.listed(home) if segment not in known]:
                 keystore.remove_entries(home, begun)
-            # 3. a purge
+            # 3. a purge, a folding
+            ledger.finish_fold()
             notes = resume(home, clock)
             # 4. torn segments
             recovered, dropped = [], 0

@@ -1,43 +1,30 @@
-"""The ledger: a chain of facts about consent and segments that can be added to and not rewritten.
+"""The ledger's file and the one-use keys that sign it: read, append, verify, fold.
 
-One entry a line, canonical JSON: ``{seq, day, kind, prev, next, …facts, sig}``. ``prev`` is the SHA-256 of the line
-before, ``next`` the public half of the key that signs the next entry. Each key signs once and is destroyed; the
-subject's identity signs the first. Invariants: the caller of ``append`` holds the store lock; an entry carries a day,
-never a time; only a torn last entry is ever cut; validity never depends on a clock.
+Invariants: the caller of ``append`` and ``fold`` holds the store lock; an entry carries a day, never a time; each key
+signs once and is destroyed; only a torn last entry is ever cut.
 
 Appending: 1. next key to ``signer.new``, synced; 2. the entry, synced; 3. rename to ``signer``, folder synced.
 On open: a tail that names ``signer.new`` → 3 is finished; a torn last entry → it is cut.
+Folding: 1. a checkpoint is appended; 2. the lines it stands for are left out of the file, which is replaced as a whole.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from . import disk
-from .clock import Clock, day
-from .errors import IntegrityError, Refused, Unavailable
-from .paths import Home
-from .sealing import Signer, canonical, canonical_without, hexdigest, parse_canonical, verify
+from desktop_logger import disk
+from desktop_logger.clock import Clock, day
+from desktop_logger.errors import IntegrityError, Refused, Unavailable
+from desktop_logger.paths import Home
+from desktop_logger.sealing import Signer, hexdigest
 
-Entry = dict[str, Any]
+from . import chain
+from .chain import FIRST, FOLDED_DIGITS, KINDS, LARGEST_ENTRY, RESERVED, Entry, parse_entry, write_line
 
-KINDS = frozenset(
-    {
-        "ledger.created", "consent.given", "consent.withdrawn", "started", "stopped", "segment.opened",
-        "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done",
-        "erasure.requested", "checkpoint",
-    }
-)  # fmt: skip
-RESERVED = ("seq", "day", "kind", "prev", "next", "sig")
-FIRST = "0" * 64
-"""What the first entry names as the line before it."""
-LARGEST_ENTRY = 4 << 20
 _LARGEST_LEDGER = 1 << 30
-_CONTEXT = "ledger"
 
 
 class Ledger:
@@ -60,7 +47,7 @@ class Ledger:
         coming = Signer.generate()
         entry = ledger._entry(0, FIRST, "ledger.created", {"subject": subject.public.hex()}, coming)
         disk.replace(ledger._signer, coming.secret())
-        disk.replace(ledger.path, _line(entry, subject))
+        disk.replace(ledger.path, write_line(entry, subject))
         return ledger
 
     def exists(self) -> bool:
@@ -76,7 +63,7 @@ class Ledger:
 
     def _append(self, seq: int, prev: str, kind: str, facts: dict[str, Any], signer: Signer) -> str:
         coming = Signer.generate()
-        line = _line(self._entry(seq, prev, kind, facts, coming), signer)
+        line = write_line(self._entry(seq, prev, kind, facts, coming), signer)
         if len(line) > LARGEST_ENTRY:
             raise Refused("this ledger entry is too large", "Do it in smaller steps.")
         try:
@@ -108,7 +95,7 @@ class Ledger:
         tail, size = self._tail()
         signer, coming = self._read_signer(self._signer), self._read_signer(self._coming)
         for place, (line, end) in enumerate(reversed(tail)):
-            entry = _parse(line)
+            entry = parse_entry(line)
             if entry is None:
                 continue  # torn with an end of line in it; cut only if the key on disk says that it never counted
             if place == 0 and coming is not None and entry["next"] == coming.public.hex():
@@ -198,83 +185,50 @@ class Ledger:
     def verify(self, anchor: str | None = None) -> list[Entry]:
         """Check every hash, signature and number; return the entries. The caller holds the store lock.
 
-        ``anchor`` is a head that somebody kept: the ledger must still contain it. Raises ``IntegrityError``.
+        ``anchor`` is a head, or its short code, that somebody kept: the ledger must still contain it, or a checkpoint
+        must say that it was folded. Raises ``IntegrityError``.
         """
-        return list(self._verified(anchor))
+        signers = map(self._read_signer, (self._signer, self._coming))
+        return chain.check(self.lines(), anchor, [key.public for key in signers if key])
 
-    def _verified(self, anchor: str | None) -> Iterator[Entry]:
-        prev, signer, seq, anchored = FIRST, "", 0, anchor is None
-        for number, line in enumerate(self.lines(), 1):
-            entry = _parse(line)
-            if entry is None:
-                raise IntegrityError(f"line {number} of the ledger is not an entry")
-            if number == 1:
-                if entry["kind"] != "ledger.created":
-                    raise IntegrityError("the ledger does not begin with its creation")
-                signer = str(entry.get("subject"))
-            elif number == 2 and entry["kind"] == "checkpoint":
-                # What stood between was folded away: the numbers go on, a kept head before it no longer occurs.
-                seq, prev, signer = int(entry["seq"]), str(entry["prev"]), str(entry.get("signer"))
-            elif entry["kind"] in ("ledger.created", "checkpoint"):
-                raise IntegrityError(f"line {number} of the ledger is a beginning in the middle")
-            if entry["seq"] != seq or entry["prev"] != prev:
-                raise IntegrityError(f"line {number} of the ledger does not follow the one before it")
-            try:
-                public, signature = bytes.fromhex(signer), bytes.fromhex(entry["sig"])
-                verify(public, _CONTEXT, canonical_without(line, entry, "sig"), signature)
-            except (ValueError, IntegrityError):
-                raise IntegrityError(f"line {number} of the ledger is not signed by the key before it") from None
-            prev, signer, seq = hexdigest(line), entry["next"], seq + 1
-            anchored = anchored or prev == anchor or entry["prev"] == anchor
-            yield entry
-        if prev == FIRST:
-            raise IntegrityError("the ledger is missing")
-        if signer not in {key.public.hex() for key in map(self._read_signer, (self._signer, self._coming)) if key}:
-            raise IntegrityError("the ledger ends before its next signing key", "Entries at its end were removed.")
-        if not anchored:
-            raise IntegrityError("the ledger does not contain the head you kept", "It was cut, replaced or folded.")
+    def fold(self, through: int | None = None, **facts: Any) -> str:
+        """Let one checkpoint stand for the entries after the first up to number ``through``; returns the head.
 
-    def fold(self, **facts: Any) -> str:
-        """Replace all entries but the first by one checkpoint, and return the new head. Under the store lock.
-
-        The checkpoint names the head it replaces, and the key that signs it; the numbers go on.
+        ``None`` folds all, and forgets their hashes too. The caller holds the store lock.
         """
-        last, line, signer = self._open()
-        first = self.lines()[0]
-        coming = Signer.generate()
-        seq, prev = last["seq"] + 1, hexdigest(line)
-        named = {**facts, "signer": signer.public.hex()}
-        checkpoint = _line(self._entry(seq, prev, "checkpoint", named, coming), signer)
+        self.finish_fold()
+        entries, lines = self.entries(), self.lines()
+        gone = [place for place, entry in enumerate(entries) if place and (through is None or entry["seq"] <= through)]
+        if not gone:
+            return self.head()
+        last = entries[gone[-1]]
+        before = next((entry["folded"] for entry in reversed(entries) if entry["kind"] == "checkpoint"), "")
+        if through is not None:
+            facts["folded"] = before + "".join(hexdigest(lines[place])[:FOLDED_DIGITS] for place in gone)
+        known = {"folded": "", "bundle": chain.bundle_before(entries), "through": last["seq"]}
+        self.append("checkpoint", head=hexdigest(lines[gone[-1]]), signer=last["next"], **(known | facts))
+        self.finish_fold()
+        return self.head()
+
+    def finish_fold(self) -> None:
+        """Leave out the lines that a checkpoint stands for; nothing happens where none does. Under the store lock."""
+        entries = self.entries()
+        checkpoint = next((entry for entry in reversed(entries) if entry["kind"] == "checkpoint"), None)
+        if checkpoint is None or entries[1]["seq"] > checkpoint["through"]:
+            return
+        self._open()  # so that nothing is torn, and ``signer`` is the key that the last entry names
+        lines = self.lines()
+        kept = [
+            lines[0],
+            *(line for entry, line in zip(entries, lines, strict=True) if entry["seq"] > checkpoint["through"]),
+        ]
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(self._coming)
-            disk.write_new(self._coming, coming.secret())
-            disk.replace(self.path, first + b"\n" + checkpoint)
-            os.replace(self._coming, self._signer)
-            disk.sync_folder(self._folder)
+            disk.replace(self.path, b"\n".join(kept) + b"\n")
         except OSError as error:
             raise _unwritable(error) from None
-        return hexdigest(checkpoint[:-1])
 
 
 def _unwritable(error: OSError) -> Unavailable:
     return Unavailable(
         f"the ledger cannot be read or written: {error.strerror}", "Free some room, or check the folder's permissions."
     )
-
-
-def _line(entry: Entry, signer: Signer) -> bytes:
-    return canonical({**entry, "sig": signer.sign(_CONTEXT, canonical(entry)).hex()}) + b"\n"
-
-
-def _parse(line: bytes) -> Entry | None:
-    """An entry with its fixed fields in their types, or ``None``."""
-    try:
-        entry = parse_canonical(line)
-    except IntegrityError:
-        return None
-    if not isinstance(entry, dict) or any(not isinstance(entry.get(name), str) for name in RESERVED[1:]):
-        return None
-    if type(entry.get("seq")) is not int or entry["kind"] not in KINDS:
-        return None
-    return entry
