@@ -12,7 +12,7 @@ from typing import Any
 
 import pexpect
 
-from tests.testbed import environment, wait_until
+from tests.testbed import REMOTE, environment, wait_until
 
 PASSPHRASE = "correct horse battery staple"  # noqa: S105  nothing real is behind it
 LOGGER = [sys.executable, "-m", "desktop_logger"]
@@ -25,7 +25,7 @@ class Person:
         self.home = home
         self.env = environment(display) if display else {k: v for k, v in os.environ.items() if k != "DISPLAY"}
         self.env.update(DESKTOP_LOGGER_HOME=home, LANG="C.UTF-8", LC_ALL="C.UTF-8", TERM="xterm", COLUMNS="80")
-        for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "LANGUAGE", "SUDO_UID", "SUDO_USER"):
+        for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "LANGUAGE", "SUDO_UID", "SUDO_USER", *REMOTE):
             self.env.pop(name, None)
 
     def run(

@@ -8,6 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable
 
+REMOTE = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "XDG_SESSION_ID")
+"""What tells a remote shell: the suite may well run in one, the people in it do not."""
+
 
 class Server:
     """An Xvfb of one's own. ``display`` is its name (``:N``), ``pid`` its process."""
@@ -56,7 +59,8 @@ class Server:
 
 def environment(display: str) -> dict[str, str]:
     """The environment of a plain X11 session on ``display``."""
-    env = {name: value for name, value in os.environ.items() if name not in {"WAYLAND_DISPLAY", "XDG_SESSION_TYPE"}}
+    left_out = {"WAYLAND_DISPLAY", "XDG_SESSION_TYPE", *REMOTE}
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
     env["DISPLAY"] = display
     return env
 

@@ -15,6 +15,7 @@ import binascii
 import json
 import os
 import tomllib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -26,12 +27,15 @@ from .records.profiles import FUTURE_SCOPES, PROFILES, Profile, may_become
 
 PAYLOAD_TYPE = "application/vnd.desktop-logger.policy+toml"
 _CONTEXT = "policy"
+_SECOND = "policy/countersignature"
 _LARGEST = 256 * 1024
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$")]
 Key = Annotated[str, StringConstraints(min_length=4, max_length=2000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 Scope = Literal["keyboard", "pointer"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Hour = Annotated[str, StringConstraints(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 ProfileName = Literal["events", "bursts", "coarse", "counts"]
 
 
@@ -45,17 +49,22 @@ class Text(Model):
     """One sentence in the languages of the program. English is the fallback."""
 
     en: Line
+    """In English."""
     de: Line | None = None
+    """In German; English is shown where it is missing."""
+    fr: Line | None = None
+    """In French; English is shown where it is missing."""
 
     def spoken(self, language: str) -> str:
         """The sentence in ``language``, else in English."""
-        return (self.de if language == "de" else None) or self.en
+        return {"de": self.de, "fr": self.fr}.get(language) or self.en
 
 
 class Purpose(Model):
     """What the organisation wants to use the data for; asked apart, default no."""
 
     id: Name
+    """Short name; what an admin names when exporting."""
     text: Text
     """Completes "Let <organisation> use it to …?"."""
 
@@ -64,76 +73,143 @@ class Contact(Model):
     """Somebody to write to."""
 
     name: Line
+    """As people will read it."""
     contact: Line
+    """An address that somebody reads."""
 
 
 class Controller(Contact):
     """Who answers for the processing, and the Ed25519 key that signs policies (base64)."""
 
     public: Key
+    """The Ed25519 key that signs this policy, base64. People compare its fingerprint when they join."""
+
+
+class SecondParty(Contact):
+    """Who must sign the policy too (works council, data protection officer) before anybody may adopt it."""
+
+    public: Key
+    """The second party's Ed25519 key, base64. It must not be the controller's."""
 
 
 class Recipient(Model):
     """A reader of what is released: an HPKE public key (base64) and the scopes it is for."""
 
     name: Line
+    """As people will read it."""
     public: Key
+    """The reader's HPKE public key, base64. Its fingerprint is shown when people sign."""
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    """Which scopes this reader may open."""
 
 
 class ProfileRule(Model):
     """How finely one's own data may be stored: the finest that is offered, and what is proposed."""
 
     ceiling: ProfileName
+    """The finest profile that is offered."""
     default: ProfileName
+    """The profile that Enter chooses."""
 
 
 class Release(Model):
     """How finely and when data may leave for the recipients."""
 
     profile: ProfileName = "coarse"
+    """How finely; never finer than the ceiling of what is stored."""
     mode: Literal["cooling-off", "approved"] = "cooling-off"
+    """``cooling-off``: leaves by itself after the waiting time. ``approved``: nothing can be opened before the person
+    approves it."""
     cooling_off_hours: Annotated[int, Field(ge=0, le=24 * 90)] = 24
+    """Waiting time in hours, in which the person can look and delete."""
 
 
 class Reference(Model):
     """A document that lies elsewhere, and the digest of its exact bytes where one is named."""
 
     title: Line
+    """Title and date."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of its exact bytes, so that another text is noticed."""
+
+
+class Schedule(Model):
+    """The hours in which recording may happen at all, in the local time of one place."""
+
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)]
+    """Days on which recording may happen."""
+    start: Hour
+    """From this minute on, ``09:00``."""
+    end: Hour
+    """Until this minute, which no longer counts; later than ``start``, so hours never cross midnight. ``24:00``: to the
+    end of the day."""
+    zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$")]
+    """Time zone by its IANA name, such as ``Europe/Berlin``; summer time is kept."""
 
 
 class Notice(Model):
     """Which notice is shown: ``consent/<id>/<version>.<language>.md``."""
 
     id: Name
+    """Folder below ``consent/``."""
     version: Annotated[int, Field(ge=1)]
+    """Version of the notice."""
 
 
 class Policy(Model):
     """Everything that a consent is about. Times in days and hours, sizes in MiB."""
 
     id: Name
+    """Short name of this policy."""
     version: Annotated[int, Field(ge=1, le=2**31)]
+    """Only ever goes up; an older version of an adopted policy is refused."""
     notice: Notice
+    """The notice that people read before they sign."""
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    """What people are asked about, each apart, default no."""
     profile: ProfileRule = ProfileRule(ceiling="bursts", default="bursts")
+    """How finely one's own data may be stored."""
     applications: Literal["all"] = "all"
+    """Which applications are recorded."""
+    schedule: Schedule | None = None
+    """The hours in which recording may happen; without it, whenever the person starts it. Outside them nothing is
+    recorded, and the time is a gap with the reason ``schedule``."""
     named_commands: bool = False
+    """Record copy, paste, save … by name, from a closed list."""
+    remote_sessions: bool = False
+    """Allow a graphical session of the same account that comes over a network. A remote shell never may."""
     purposes: Annotated[tuple[Purpose, ...], Field(min_length=1, max_length=8)]
+    """What the data is for, each asked apart."""
     retention_days: Annotated[int, Field(ge=1, le=365)]
+    """Days that data stays on the person's computer."""
     disk_cap_mib: Annotated[int, Field(ge=16, le=1 << 20)] = 512
+    """Most room on the person's computer, in MiB; the oldest goes first."""
     consent_days: Annotated[int, Field(ge=1, le=365)] = 180
+    """Days until a consent ends by itself."""
     controller: Controller | None = None
+    """Who answers for the processing; needed where somebody else reads."""
+    countersignature: SecondParty | None = None
+    """Who must sign this policy as well. With it, a policy that only the controller signed is refused everywhere."""
     dpo: Contact | None = None
+    """The data protection officer."""
     release: Release | None = None
+    """How finely and when data may leave; stands together with ``recipients``."""
     recipients: Annotated[tuple[Recipient, ...], Field(max_length=8)] = ()
+    """Who can open what is released. None: nothing ever leaves."""
     onward_transfer: tuple[Line, ...] = ()
+    """To whom readers may pass data on. None by default."""
     forbidden_uses: tuple[Name, ...] = ("dismissal", "ranking-people", "emotion-inference", "re-identification")
+    """What the data must not be used for; travels with every export."""
+    minimum_group: Annotated[int, Field(ge=5)] = 5
+    """Fewest people in an insight or a published dataset."""
     minimum_export: Annotated[int, Field(ge=1)] = 1
+    """Fewest people in an export; printed on its data card."""
     legal_basis: Line | None = None
+    """The legal ground that the controller names. Consent is a technical precondition here in any case."""
     dpia: Reference | None = None
+    """The data protection impact assessment."""
     works_agreement: Reference | None = None
+    """The agreement with the works council."""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Policy:
@@ -157,6 +233,12 @@ class Policy(Model):
             raise ValueError("release.profile: finer than profile.ceiling, or not made from it")
         if self.controller:
             _key(self.controller.public, 32, "controller.public")
+        if self.countersignature:
+            _key(self.countersignature.public, 32, "countersignature.public")
+            if self.controller is None or self.countersignature.public == self.controller.public:
+                raise ValueError("countersignature: needs a controller, and a key other than the controller's")
+        if self.schedule:
+            _hours(self.schedule)
         for recipient in self.recipients:
             _key(recipient.public, None, "recipients.public")
         return self
@@ -173,9 +255,6 @@ class Policy(Model):
 
 
 _NOT_YET = {
-    "schedule": "recording hours cannot be kept by this version",
-    "countersignature": "a countersignature cannot be checked by this version",
-    "countersigned": "a countersignature cannot be checked by this version",
     "categories": "application categories need focus detection, which this version does not have",
 }
 
@@ -211,38 +290,61 @@ def load_personal() -> tuple[Policy, bytes]:
 def sign(text: bytes, signer: sealing.Signer, name: str = "policy.toml") -> bytes:
     """A DSSE v1 envelope over the exact TOML bytes. Raises ``Refused`` when the key is not the controller's.
 
-    The signed message is our context prefix (see ``sealing``) followed by DSSE's pre-authentication encoding.
+    The signed message is our context prefix (see ``sealing``) followed by DSSE's pre-authentication encoding. Where
+    the policy asks for a countersignature, nobody can adopt the envelope before ``countersign``.
     """
     policy = parse(text, name)
     if policy.controller is None:
         raise Refused(f"{name}: a policy without [controller] cannot be signed")
     if base64.b64decode(policy.controller.public) != signer.public:
         raise Refused(f"{name}: controller.public is not the key that signs", "Sign with the controller's own key.")
-    signature = signer.sign(_CONTEXT, _pae(text))
-    return sealing.canonical(
-        {
-            "payloadType": PAYLOAD_TYPE,
-            "payload": base64.b64encode(text).decode(),
-            "signatures": [
-                {"keyid": sealing.fingerprint(signer.public), "sig": base64.b64encode(signature).decode()},
-            ],
-        }
-    )
+    return _envelope(text, [_signature(_CONTEXT, text, signer)])
+
+
+def countersign(data: bytes, signer: sealing.Signer, name: str = "signed policy") -> bytes:
+    """The envelope with the second party's signature added. Raises ``Refused`` when the policy names another key."""
+    policy, payload, made = _opened(data, name)
+    if policy.countersignature is None:
+        raise Refused(f"{name}: it asks for no countersignature", "Write [countersignature] into the policy first.")
+    if base64.b64decode(policy.countersignature.public) != signer.public:
+        raise Refused(
+            f"{name}: countersignature.public is not the key that signs", "Sign with the key that the policy names."
+        )
+    return _envelope(payload, [made[0], _signature(_SECOND, payload, signer)])
 
 
 def open_signed(data: bytes, name: str = "signed policy") -> tuple[Policy, bytes]:
-    """Policy and exact TOML bytes of a signed envelope.
+    """Policy and exact TOML bytes of a signed envelope, with every signature that the policy asks for.
 
-    Raises ``UsageError`` when it is malformed, ``IntegrityError`` when the signature is not the controller's.
+    Raises ``UsageError`` when it is malformed, ``IntegrityError`` when a signature is not the one it should be,
+    ``Refused`` when the countersignature is missing.
     """
+    policy, payload, made = _opened(data, name)
+    second = policy.countersignature
+    if second is None:
+        if len(made) != 1:
+            raise IntegrityError(f"{name}: signed by somebody whom it does not name")
+    elif len(made) == 1:
+        raise Refused(
+            f"{name}: countersignature: missing; {second.name} has not signed it",
+            "They do it with: desktop-logger admin policy countersign",
+        )
+    else:
+        _verify(_SECOND, base64.b64decode(second.public), payload, made[1], f"{name}: countersignature")
+    return policy, payload
+
+
+def _opened(data: bytes, name: str) -> tuple[Policy, bytes, list[dict[str, str]]]:
+    """Policy, payload and signatures of an envelope; the controller's signature is checked, a second one is not."""
     try:
         envelope = sealing.parse_canonical(data)
-        (signature,) = envelope["signatures"]
-        whole = set(envelope) == {"payloadType", "payload", "signatures"} and set(signature) == {"keyid", "sig"}
-        ours = whole and envelope["payloadType"] == PAYLOAD_TYPE
-        payload = base64.b64decode(envelope["payload"] if ours else "?", validate=True)
-        made = base64.b64decode(signature["sig"], validate=True)
-        keyid = str(signature["keyid"])
+        whole = set(envelope) == {"payloadType", "payload", "signatures"}
+        whole = whole and envelope["payloadType"] == PAYLOAD_TYPE and 1 <= len(envelope["signatures"]) <= 2
+        made: list[dict[str, str]] = envelope["signatures"]
+        whole = whole and all(set(one) == {"keyid", "sig"} and _is_text(one.values()) for one in made)
+        payload = _bytes(envelope["payload"] if whole else "?")
+        for one in made:
+            _bytes(one["sig"])
     except (IntegrityError, ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(
             f"{name}: not a signed policy of this version",
@@ -251,11 +353,40 @@ def open_signed(data: bytes, name: str = "signed policy") -> tuple[Policy, bytes
     policy = parse(payload, name)
     if policy.controller is None:
         raise UsageError(f"{name}: controller: missing, so nobody can have signed it")
-    public = base64.b64decode(policy.controller.public)
-    if keyid != sealing.fingerprint(public):
-        raise IntegrityError(f"{name}: signed by a key that is not the controller's")
-    sealing.verify(public, _CONTEXT, _pae(payload), made)
-    return policy, payload
+    _verify(_CONTEXT, base64.b64decode(policy.controller.public), payload, made[0], name)
+    return policy, payload, made
+
+
+def _verify(context: str, public: bytes, payload: bytes, made: dict[str, str], name: str) -> None:
+    if made["keyid"] != sealing.fingerprint(public):
+        raise IntegrityError(f"{name}: signed by a key that it does not name")
+    try:
+        sealing.verify(public, context, _pae(payload), _bytes(made["sig"]))
+    except IntegrityError:
+        raise IntegrityError(f"{name}: the signature does not fit what is signed") from None
+
+
+def _signature(context: str, text: bytes, signer: sealing.Signer) -> dict[str, str]:
+    made = signer.sign(context, _pae(text))
+    return {"keyid": sealing.fingerprint(signer.public), "sig": base64.b64encode(made).decode()}
+
+
+def _envelope(text: bytes, signatures: list[dict[str, str]]) -> bytes:
+    return sealing.canonical(
+        {"payloadType": PAYLOAD_TYPE, "payload": base64.b64encode(text).decode(), "signatures": signatures}
+    )
+
+
+def _is_text(values: Iterable[object]) -> bool:
+    return all(isinstance(one, str) for one in values)
+
+
+def _bytes(text: str) -> bytes:
+    """Bytes from their only base64 form. Raises ``ValueError``."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not the canonical base64 form")
+    return data
 
 
 def active(home: Home) -> tuple[Policy, bytes]:
@@ -303,6 +434,20 @@ def _refuse_unenforceable(raw: dict[str, Any], name: str) -> None:
             f"{name}: {key}: {reasons[key]}",
             "Leave it out, or use a version that can keep it. Nothing was changed.",
         )
+
+
+def _hours(schedule: Schedule) -> None:
+    """Refuse hours that name no time, a day twice, or a place whose time this computer does not know."""
+    if len(set(schedule.weekdays)) != len(schedule.weekdays):
+        raise ValueError("schedule.weekdays: one is named twice")
+    if schedule.end <= schedule.start:
+        raise ValueError("schedule.end: not later than schedule.start")
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(schedule.zone)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("schedule.zone: not a time zone that this computer knows") from None
 
 
 def _key(text: str, size: int | None, where: str) -> None:

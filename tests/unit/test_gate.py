@@ -367,7 +367,7 @@ def test_wider_is_never_found_between_equal_meanings_and_unknown_parts_are_wider
         digest.meaning_of(ours, notices.load("personal", 1, "de"))
     )
     assert digest.wider(meaning, {**meaning, "new": 1})
-    for part in ("registry", "classes", "profiles", "applications", "schedule"):
+    for part in ("registry", "classes", "profiles", "applications"):
         assert digest.wider(meaning, {**meaning, part: "other"})
     later = {**meaning, "notice": {"id": "personal", "version": 2}}
     assert digest.wider(meaning, later) == []

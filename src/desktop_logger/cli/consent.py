@@ -31,7 +31,7 @@ def _day(seconds: float) -> str:
 @app.command(epilog="Example: desktop-logger consent show")
 def show(
     summary: Annotated[bool, typer.Option("--summary", help="Only the first screen.")] = False,
-    language: Annotated[str | None, typer.Option("--language", help="en or de; else the terminal's.")] = None,
+    language: Annotated[str | None, typer.Option("--language", help="en, de or fr; else the terminal's.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the notice that you would sign, and the policy in words. Nothing is recorded by reading it."""
@@ -59,8 +59,20 @@ def sign(
     new_identity: Annotated[
         bool, typer.Option("--new-identity", help="Start with new keys: what was recorded becomes unreadable.")
     ] = False,
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Ask about everything again, also when this is a renewal.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="For a screen reader: whole sentences, no columns, no paging.")
+    ] = False,
+    copy: Annotated[
+        str | None, typer.Option("--copy", help="Put a copy of the receipt into this file or folder.", metavar="PATH")
+    ] = None,
 ) -> None:
-    """Read, choose and sign at a terminal; every question is answered no unless you say yes. Renewing is the same."""
+    """Read, choose and sign at a terminal; every question is answered no unless you say yes.
+
+    Renewing shows what has changed since you signed, and asks only about that.
+    """
     from desktop_logger.clock import Clock
     from desktop_logger.consent.ceremony import Ceremony
     from desktop_logger.consent.terminal import Terminal
@@ -69,12 +81,16 @@ def sign(
     from .books import StoreBooks
 
     place, clock = home(), Clock()
-    Ceremony(place, clock, Terminal(), StoreBooks(place, clock)).hold(new_identity=new_identity)
+    terminal = Terminal(plain=plain)
+    Ceremony(place, clock, terminal, StoreBooks(place, clock)).hold(new_identity=new_identity, choose=choose, copy=copy)
+    _tell_daemon(place)
 
 
 @app.command(epilog="Example: desktop-logger consent status --json")
 def status(as_json: AsJson = False) -> None:
     """Say whether the consent is valid now, and what it covers; look at everything that the gate looks at."""
+    from desktop_logger.consent import words
+
     report = _state()
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
@@ -92,20 +108,35 @@ def status(as_json: AsJson = False) -> None:
                 print(f"    {one['name']}: {', '.join(one['scopes'])} · {one['fingerprint']}")
         else:
             print("  shared with nobody")
+        if report["hours"]:
+            print(f"  {words.hours('en', report['hours'])}")
+        if report["narrowed"]:
+            print("  narrower than what you signed")
         print(f"  until {_day(report['expires'])}")
+    if report["reminder"]:
+        print(f"  {report['reminder']}")
     for note in report["notes"]:
         print(f"  {note}")
 
 
+def _tell_daemon(place: Any) -> None:
+    """Make a running daemon look at the consent now; nothing happens where none runs."""
+    from desktop_logger import control
+
+    with contextlib.suppress(DesktopLoggerError):
+        control.ask(place, {"verb": "look"})
+
+
 def _state() -> dict[str, Any]:
     from desktop_logger.clock import Clock
-    from desktop_logger.consent import gate, validation, words
+    from desktop_logger.consent import gate, narrowing, validation, words
     from desktop_logger.paths import home
 
     report: dict[str, Any] = {
         "state": "ConsentUnknown", "valid": False, "reason": None, "hint": None, "receipt": None, "given": None,
         "expires": None, "scopes": [], "profile": None, "release": None, "purposes": [], "recipients": [],
-        "retention_days": None, "demo": False, "renewal_shows_changes": False, "notes": [],
+        "retention_days": None, "hours": None, "narrowed": False, "reminder": None, "demo": False,
+        "renewal_shows_changes": False, "notes": [],
     }  # fmt: skip
     place, clock = home(), Clock()
     try:
@@ -120,7 +151,10 @@ def _state() -> dict[str, Any]:
         "recipients": [
             {"name": one.name, "fingerprint": one.fingerprint, "scopes": list(one.scopes)} for one in grant.admins
         ],
-        "retention_days": grant.retention_days, "demo": grant.demo, "renewal_shows_changes": valid.rewording,
+        "retention_days": grant.retention_days, "hours": grant.schedule,
+        "narrowed": valid.left != narrowing.whole_of(valid.receipt),
+        "reminder": gate.reminder(grant.expires, clock.now()),
+        "demo": grant.demo, "renewal_shows_changes": valid.rewording,
         "notes": [words.say("en", key) for key in valid.notes],
     }  # fmt: skip
 
@@ -216,7 +250,7 @@ def _history() -> list[dict[str, Any]]:
         current = b""
     found: list[dict[str, Any]] = []
     for name in names:
-        if not name.endswith(".json") or name.endswith(".withdrawn.json"):
+        if not name.endswith(".json") or name.count(".") > 1:  # .withdrawn.json, .narrowed.json
             continue
         path = os.path.join(place.receipts, name)
         one: dict[str, Any] = {"receipt": name.removesuffix(".json"), "state": "ConsentInvalidated", "given": None,
@@ -237,18 +271,92 @@ def _history() -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: one["given"] or 0)
 
 
+@app.command(epilog="Example: desktop-logger consent narrow --without pointer --profile coarse")
+def narrow(
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="A scope that is no longer recorded.", metavar="SCOPE")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="A coarser profile: bursts, coarse or counts.", metavar="NAME")
+    ] = None,
+    not_for: Annotated[
+        list[str] | None, typer.Option("--not-for", help="A purpose that it is no longer for.", metavar="PURPOSE")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Allow less from now on: at once, without your passphrase. Getting it back needs your signature."""
+    from desktop_logger.clock import Clock
+    from desktop_logger.consent import narrowing, validation, words
+    from desktop_logger.paths import home
+
+    if not without and not not_for and profile is None:
+        raise UsageError("nothing was named", "Name a --without SCOPE, a --profile or a --not-for PURPOSE.")
+    place, clock = home(), Clock()
+    valid = validation.examine(place, clock)
+    left = narrowing.chosen(valid.left, without or [], not_for or [], profile)
+    path = narrowing.narrow(place, clock, valid.receipt, valid.sha256, left)
+    _tell_daemon(place)
+    from .books import StoreBooks
+
+    try:
+        StoreBooks(place, clock, patience_s=2.0).record(
+            "consent.narrowed", receipt=valid.receipt.header.id, scopes=list(left.scopes), profile=left.profile,
+            purposes=list(left.purposes),
+        )  # fmt: skip
+    except DesktopLoggerError as error:
+        if not as_json:
+            print(f"note: the ledger does not say so ({error.message}); it holds all the same")
+    if as_json:
+        print(json.dumps({"scopes": left.scopes, "profile": left.profile, "purposes": left.purposes, "path": path}))
+        return
+    language = valid.receipt.header.language
+    purposes = words.say(language, "for_purposes", purposes=", ".join(left.purposes))
+    if not valid.receipt.processing.recipients or not left.purposes:
+        purposes = words.say(language, "for_nothing")
+    scopes = words.scopes(language, left.scopes)
+    print(words.say(language, "narrowed", scopes=scopes, profile=left.profile, purposes=purposes))
+
+
+@app.command(epilog="Example: desktop-logger consent verify receipt.json --controller ABCD-EFGH-…")
+def verify(
+    file: Annotated[str, typer.Argument(help="A receipt, narrowing, withdrawal or signed policy.")],
+    controller: Annotated[
+        str | None, typer.Option("--controller", help="The organisation's fingerprint, as you were given it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a file on any computer: it needs nothing but the file, and the organisation's fingerprint to compare."""
+    from desktop_logger import disk
+    from desktop_logger.consent import checking
+
+    try:
+        data = disk.read(file, checking.LARGEST)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or 'cannot be read'}") from None
+    report = checking.check(data, os.path.basename(file), controller)
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+        return
+    print("\n".join(checking.in_words(report)))
+
+
 @app.command("receipt", epilog="Example: desktop-logger consent receipt --format text")
 def print_receipt(
     receipt_id: Annotated[str | None, typer.Argument(help="Which receipt; the one in force if left out.")] = None,
-    form: Annotated[str, typer.Option("--format", help="json (exactly what was signed) or text.")] = "json",
+    form: Annotated[
+        str, typer.Option("--format", help="json (exactly what was signed), dpv (JSON-LD) or text.")
+    ] = "json",
+    out: Annotated[
+        str | None, typer.Option("--out", help="Write it to this new file or folder instead.", metavar="PATH")
+    ] = None,
 ) -> None:
-    """Print a receipt: exactly the bytes that were signed, or the same in words."""
+    """Print a receipt: exactly the bytes that were signed, the same as JSON-LD in W3C DPV terms, or in words."""
     from desktop_logger import disk
     from desktop_logger.consent import receipt
     from desktop_logger.paths import home
 
-    if form not in ("json", "text"):
-        raise UsageError(f"--format {form[:20]}: not one of json, text")
+    if form not in ("json", "dpv", "text"):
+        raise UsageError(f"--format {form[:20]}: not one of json, dpv, text")
     place = home()
     if receipt_id is not None and not (len(receipt_id) == 32 and all(one in "0123456789abcdef" for one in receipt_id)):
         raise UsageError("a receipt's name is 32 hexadecimal digits", "See: desktop-logger consent history")
@@ -259,11 +367,24 @@ def print_receipt(
         raise NoConsent("there is no such receipt", "See: desktop-logger consent history") from None
     signed = receipt.verify(data)
     if form == "json":
-        sys.stdout.write(data.decode() + "\n")
-        return
-    from desktop_logger.consent.wording import receipt_in_words
+        printed = data
+    elif form == "dpv":
+        from desktop_logger.consent.linked import linked
 
-    print(receipt_in_words(signed))
+        printed = json.dumps(linked(signed), indent=1, ensure_ascii=False).encode()
+    else:
+        from desktop_logger.consent.wording import receipt_in_words
+
+        printed = receipt_in_words(signed).encode()
+    if out is None:
+        sys.stdout.write(printed.decode() + "\n")
+        return
+    from desktop_logger.consent.ceremony import save_copy
+
+    try:
+        print(save_copy(out, signed.header.id, printed))
+    except OSError as error:
+        raise UsageError(f"{out}: {error.strerror or 'cannot be written'}", "Name a new file or a folder.") from None
 
 
 def join(

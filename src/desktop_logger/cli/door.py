@@ -100,9 +100,29 @@ def status() -> dict[str, Any]:
         elif not os.path.exists(place.receipt) or os.path.lexists(place.withdrawn):
             report["state"] = "no-consent"
             report["consent"]["state"] = "none"
+        else:
+            _remind(place, report)
     if not report["logger_on_path"]:
         report["warnings"].append("`logger` on your PATH is another program; use desktop-logger")
     return report
+
+
+def _remind(place: Any, report: dict[str, Any]) -> None:
+    """While nothing runs: when the consent ends, from the receipt's own words; not a verdict on it."""
+    import json
+    import time
+
+    from desktop_logger.consent.gate import reminder
+
+    try:
+        with open(place.receipt, encoding="utf-8") as file:
+            expires = int(json.load(file)["event"]["expires"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return
+    report["consent"]["expires"] = expires
+    said = reminder(expires, time.time())
+    if said:
+        report["warnings"].append(said)
 
 
 def _store(folder: str) -> dict[str, int]:

@@ -25,6 +25,9 @@ def start(
     if foreground:
         print("stopped")
         return
+    if answer.get("waiting"):
+        print(f"started, and not recording: {answer['why']}. Recording begins by itself when they do.")
+        return
     print(f"recording through {answer['backend']}" + (f" ({answer['why']})" if answer.get("why") else ""))
     print("pause: desktop-logger pause · stop: desktop-logger stop · see: desktop-logger inspect")
 

@@ -4,6 +4,8 @@
 with its figures · 5. each purpose of an organisation apart, default no · 6. everything once more · 7. passphrase ·
 8. the code of exactly this document · 9. writing: keys, ledger, receipt, and last the end of an older withdrawal
 
+A renewal shows in place of 1 to 5 what has changed since the receipt before it, and asks only about what is new.
+
 Invariants: nothing is written before the right code (8) is typed; a refusal, a wrong code, Ctrl-C and the end of input
 leave everything as it was; what is signed is what was shown, from memory, not from files read again.
 """
@@ -25,8 +27,8 @@ from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, Unavai
 from desktop_logger.paths import Home
 from desktop_logger.records.profiles import PROFILES, may_become
 
-from . import digest, identity, notices, person, receipt, validation, withdrawing, words
-from .gate import write_last_seen
+from . import digest, identity, notices, person, receipt, renewing, validation, withdrawing, words
+from .gate import mark_withdrawn, write_last_seen
 from .terminal import Terminal, flowing
 
 _DAY_S = 86_400
@@ -66,24 +68,36 @@ class Ceremony:
         self.language = notices.language()
         self.notice = notices.load(self.policy.notice.id, self.policy.notice.version, self.language)
 
-    def hold(self, *, new_identity: bool = False) -> receipt.Receipt:
-        """Hold the ceremony. Raises ``Refused`` when it does not end in a signature; nothing is written then."""
+    def hold(self, *, new_identity: bool = False, choose: bool = False, copy: str | None = None) -> receipt.Receipt:
+        """Hold the ceremony. Raises ``Refused`` when it does not end in a signature; nothing is written then.
+
+        ``choose``: ask everything, also on a renewal. ``copy``: a file or folder for a copy of the receipt.
+        """
         try:
-            return self._hold(new_identity=new_identity)
+            signed = self._hold(new_identity=new_identity, choose=choose)
         except KeyboardInterrupt:
             raise Refused("stopped; nothing was signed", "Nothing was written. Run it again at any time.") from None
+        self._copy(signed, copy)
+        return signed
 
-    def _hold(self, *, new_identity: bool) -> receipt.Receipt:
+    def _hold(self, *, new_identity: bool, choose: bool) -> receipt.Receipt:
         notes = self._may_sign()
+        before = None if new_identity or choose else renewing.previous(self.home, self.policy)
+        if before:
+            self.terminal.say(renewing.in_words(before, self.policy, self.notice) + "\n")
+        else:
+            self.terminal.say(self.notice.summary + "\n")
         self._read()
         for note in notes:
             self.terminal.say(self._say(note))
-        self.terminal.say(policy_in_words(self.policy, self.language))
-        self.terminal.say()
-        scopes = tuple(name for name in self.policy.scopes if self._yes(f"record_{name}"))
-        if not scopes:
+        if before:
+            answers = self._answers_again(before)
+        else:
+            self.terminal.say(policy_in_words(self.policy, self.language) + "\n")
+            scopes = tuple(name for name in self.policy.scopes if self._yes(f"record_{name}"))
+            answers = Answers(scopes, self._profile() if scopes else "", self._purposes() if scopes else ())
+        if not answers.scopes:
             raise Refused("nothing was chosen, so nothing was signed", "Nothing was written. That is a fine answer.")
-        answers = Answers(scopes, self._profile(), self._purposes())
         known = identity.exists(self.home) and not new_identity
         afresh = not known and (identity.exists(self.home) or self.books.exist())
         place = self.books.kek_place()
@@ -109,7 +123,7 @@ class Ceremony:
             except NoConsent as error:
                 raise Refused(error.message, "On your own display: desktop-logger consent sign") from None
             return []
-        notes = person.act_for_yourself()
+        notes = person.act_for_yourself(remote_sessions=self.policy.remote_sessions)
         self.home.check()
         above = self.home.root
         while not os.path.exists(above):
@@ -121,8 +135,6 @@ class Ceremony:
         return notes
 
     def _read(self) -> None:
-        self.terminal.say(self.notice.summary)
-        self.terminal.say()
         while self.terminal.ask(self._say("go_on")).strip().lower() == "m":
             whole = (
                 f"{self.notice.summary}\n\n{flowing(self.notice.rest)}\n\n{policy_in_words(self.policy, self.language)}"
@@ -150,15 +162,30 @@ class Ceremony:
                 return chosen
             self.terminal.say(self._say("which", names=", ".join(offered)))
 
-    def _purposes(self) -> tuple[str, ...]:
+    def _purposes(self, known: renewing.Known = renewing.NOTHING) -> tuple[str, ...]:
+        """Purposes that are granted: asked, except those that were asked before in these words."""
         if not self.policy.recipients:
             return tuple(one.id for one in self.policy.purposes)
         self.terminal.say()
         return tuple(
             one.id
             for one in self.policy.purposes
-            if self._yes("purpose", organisation=self.policy.organisation, purpose=one.text.spoken(self.language))
+            if (
+                one.id in known.granted
+                if one.id in known.asked
+                else self._yes("purpose", organisation=self.policy.organisation, purpose=one.text.spoken(self.language))
+            )
         )
+
+    def _answers_again(self, before: renewing.Before) -> Answers:
+        """The answers of the receipt before, narrowed as they are now; asked is only what was never asked."""
+        scopes = tuple(
+            name
+            for name in self.policy.scopes
+            if (name in before.left.scopes if name in before.asked else self._yes(f"record_{name}"))
+        )
+        profile = max(before.left.profile, self.policy.profile.ceiling, key=lambda name: PROFILES[name].rank)
+        return Answers(scopes, profile, self._purposes(renewing.purposes(before, self.policy)) if scopes else ())
 
     def _recapitulate(self, answers: Answers, place: str, *, afresh: bool) -> None:
         terms, readers = self._shared(answers)
@@ -175,6 +202,8 @@ class Ceremony:
                 lines.append(self._say("a_reader", **shown))
         else:
             lines.append("* " + self._say("a_alone"))
+        if self.policy.schedule:
+            lines.append("* " + words.hours(self.language, self.policy.schedule.model_dump()))
         lines.append("* " + self._say("kept", days=self.policy.retention_days))
         lines.append("* " + self._say("a_ends", day=day(self.clock.now() + self.policy.consent_days * _DAY_S)))
         lines.append("* " + self._say("a_kek", place=self._say(f"kek_{place}")))
@@ -201,10 +230,11 @@ class Ceremony:
             first = self.terminal.secret(self._say("new_passphrase"))
             if len(first) < count:
                 self.terminal.say(self._say("short", count=count))
-            elif self.terminal.secret(self._say("repeat_passphrase")) == first:
+                continue
+            self.terminal.say(self._say(identity.strength(first), count=len(first)))
+            if self.terminal.secret(self._say("repeat_passphrase")) == first:
                 return identity.generate(), first
-            else:
-                self.terminal.say(self._say("differ"))
+            self.terminal.say(self._say("differ"))
         raise Refused("no passphrase was chosen; nothing was signed", "Nothing was written. Run it again at any time.")
 
     def _device(self, *, afresh: bool) -> sealing.Signer:
@@ -306,7 +336,7 @@ class Ceremony:
             home.create(home.consent, home.receipts, home.keys)
             if afresh:
                 # the old receipt must not outlive its keys, whatever happens next
-                withdrawing.mark(home)
+                mark_withdrawn(home)
             if passphrase is not None:
                 identity.save(home, keys, passphrase)
             ledger, head = self.books.begin(keys.signer, place, afresh=afresh)
@@ -328,8 +358,20 @@ class Ceremony:
             ) from None
         self.terminal.say(self._say("signed", path=path))
         self.terminal.say(self._say("a_you", fingerprint=sealing.fingerprint(keys.signer.public)))
+        self.terminal.say(self._say("keep"))
         self.terminal.say(self._say("next"))
         return signed
+
+    def _copy(self, signed: receipt.Receipt, place: str | None) -> None:
+        """A copy of the receipt where the person said. That it cannot be made changes nothing of what was signed."""
+        if place is None:
+            return
+        try:
+            path = save_copy(place, signed.header.id, disk.read(self.home.receipt, receipt.LARGEST))
+        except OSError as error:
+            self.terminal.say(self._say("not_copied", path=place, reason=error.strerror))
+        else:
+            self.terminal.say(self._say("copied", path=path))
 
     def _say(self, key: str, **holes: object) -> str:
         return words.say(self.language, key, **holes)
@@ -343,6 +385,14 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def save_copy(place: str, receipt_id: str, data: bytes) -> str:
+    """Write a new file with a receipt, in a folder or under a name; returns its path. Raises ``OSError``."""
+    path = os.path.join(place, f"consent-{receipt_id}.json") if os.path.isdir(place) else place
+    path = os.path.abspath(path)
+    disk.write_new(path, data)
+    return path
 
 
 def policy_in_words(policy: policies.Policy, language: str) -> str:
@@ -359,12 +409,17 @@ def policy_in_words(policy: policies.Policy, language: str) -> str:
         )  # fmt: skip
     else:
         lines.append(say("policy", id=policy.id, version=policy.version))
+    if policy.countersignature:
+        second = policy.countersignature
+        lines.append(say("countersigned", name=second.name, contact=second.contact))
     if policy.dpo:
         lines.append(say("dpo", name=policy.dpo.name, contact=policy.dpo.contact))
     purposes = "; ".join(one.text.spoken(language) for one in policy.purposes)
     lines.append(say("asked_for", scopes=words.scopes(language, policy.scopes), purposes=purposes))
     if policy.named_commands:
         lines.append(say("commands"))
+    if policy.schedule:
+        lines.append(words.hours(language, policy.schedule.model_dump()))
     lines.append(say("kept", days=policy.retention_days))
     if policy.release:
         key = "leaves" if policy.release.mode == "cooling-off" else "leaves_approved"

@@ -9,12 +9,13 @@ Invariant: what cannot be compared counts as wider.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from desktop_logger import sealing
 from desktop_logger.policy import Policy
 from desktop_logger.records import classes, profiles, registry
 
+from . import hours, words
 from .notices import Notice
 
 Meaning = dict[str, Any]
@@ -30,8 +31,9 @@ def meaning_of(policy: Policy, notice: Notice) -> Meaning:
         "profiles": _digest(_profile_parameters()),
         "scopes": sorted(policy.scopes),
         "applications": policy.applications,
-        "schedule": "always",
+        "schedule": policy.schedule.model_dump(mode="json") if policy.schedule else None,
         "named_commands": policy.named_commands,
+        "remote_sessions": policy.remote_sessions,
         "ceiling": policy.profile.ceiling,
         "release": {
             "profile": release.profile,
@@ -41,8 +43,9 @@ def meaning_of(policy: Policy, notice: Notice) -> Meaning:
         if release
         else None,
         "controller": policy.controller.public if policy.controller else None,
+        "countersigner": policy.countersignature.public if policy.countersignature else None,
         "recipients": {fingerprint_of(one.public): sorted(one.scopes) for one in policy.recipients},
-        "purposes": {one.id: _digest([one.text.en, one.text.de]) for one in policy.purposes},
+        "purposes": {one.id: _digest([one.text.en, one.text.de, one.text.fr]) for one in policy.purposes},
         "retention_days": policy.retention_days,
         "onward_transfer": sorted(policy.onward_transfer),
         "forbidden_uses": sorted(policy.forbidden_uses),
@@ -54,35 +57,59 @@ def consent_digest(meaning: Meaning) -> str:
     return _digest(meaning)
 
 
-def wider(signed: Meaning, now: Meaning) -> list[str]:
-    """What ``now`` asks for beyond what was signed, in words; empty when it is equal or narrower."""
-    found: list[str] = []
+class Change(NamedTuple):
+    """One difference between what was signed and what is asked now: a key of ``words``, and what fills its holes."""
 
-    def ask(condition: bool, words: str) -> None:
+    key: str
+    holes: dict[str, str]
+
+
+def wider(signed: Meaning, now: Meaning) -> list[str]:
+    """What ``now`` asks for beyond what was signed, in English; empty when it is equal or narrower."""
+    return [words.say("en", one.key, **one.holes) for one in widening(signed, now)]
+
+
+def widening(signed: Meaning, now: Meaning) -> list[Change]:
+    """What ``now`` asks for beyond what was signed; empty when it is equal or narrower."""
+    found: list[Change] = []
+
+    def ask(condition: bool, key: str, **holes: object) -> None:
         if condition:
-            found.append(words)
+            found.append(Change(key, {name: str(value) for name, value in holes.items()}))
 
     if signed.keys() != now.keys():
-        return ["the consent has other parts than this version knows"]
-    ask(signed["notice"]["id"] != now["notice"]["id"], "another notice")
-    ask(signed["registry"] != now["registry"], "other fields are recorded")
-    ask(signed["classes"] != now["classes"], "keys are classified differently")
-    ask(signed["profiles"] != now["profiles"], "the profiles are made differently")
-    ask(not set(now["scopes"]) <= set(signed["scopes"]), "more is offered for recording")
-    ask(signed["applications"] != now["applications"], "other applications are covered")
-    ask(signed["schedule"] != now["schedule"], "other hours are covered")
-    ask(now["named_commands"] and not signed["named_commands"], "commands are recorded by name")
-    ask(not _narrows(signed["ceiling"], now["ceiling"]), "finer records are allowed")
-    ask(signed["controller"] != now["controller"], "another organisation is in charge")
+        return [Change("w_parts", {})]
+    ask(signed["notice"]["id"] != now["notice"]["id"], "w_notice")
+    ask(signed["registry"] != now["registry"], "w_registry")
+    ask(signed["classes"] != now["classes"], "w_classes")
+    ask(signed["profiles"] != now["profiles"], "w_profiles")
+    ask(not set(now["scopes"]) <= set(signed["scopes"]), "w_scopes")
+    ask(signed["applications"] != now["applications"], "w_applications")
+    ask(not hours.covers(signed["schedule"], now["schedule"]), "w_schedule")
+    ask(now["named_commands"] and not signed["named_commands"], "w_commands")
+    ask(now["remote_sessions"] and not signed["remote_sessions"], "w_remote")
+    ask(not _narrows(signed["ceiling"], now["ceiling"]), "w_ceiling")
+    ask(signed["controller"] != now["controller"], "w_controller")
+    ask(signed["countersigner"] not in (None, now["countersigner"]), "w_countersigner")
     for reader, scopes in now["recipients"].items():
-        ask(not set(scopes) <= set(signed["recipients"].get(reader, ())), f"reader {reader[:9]}… gets more")
+        ask(not set(scopes) <= set(signed["recipients"].get(reader, ())), "w_reader", reader=reader[:9])
     for purpose, text in now["purposes"].items():
-        ask(signed["purposes"].get(purpose) != text, f"purpose {purpose} is new or changed")
-    ask(now["retention_days"] > signed["retention_days"], "data is kept longer")
-    ask(not set(now["onward_transfer"]) <= set(signed["onward_transfer"]), "data is passed on further")
-    ask(not set(signed["forbidden_uses"]) <= set(now["forbidden_uses"]), "fewer uses are forbidden")
-    found += _wider_release(signed["release"], now["release"])
-    return found
+        ask(signed["purposes"].get(purpose) != text, "w_purpose", purpose=purpose)
+    ask(now["retention_days"] > signed["retention_days"], "w_retention", days=now["retention_days"])
+    ask(not set(now["onward_transfer"]) <= set(signed["onward_transfer"]), "w_onward")
+    ask(not set(signed["forbidden_uses"]) <= set(now["forbidden_uses"]), "w_forbidden")
+    return found + _wider_release(signed["release"], now["release"])
+
+
+def narrowing(signed: Meaning, now: Meaning) -> list[Change]:
+    """What ``now`` asks for less than what was signed: the same comparison the other way round, in other words."""
+    if signed.keys() != now.keys():
+        return []
+    kinds = {"w_scopes", "w_schedule", "w_commands", "w_ceiling", "w_reader", "w_purpose", "w_retention", "w_leaves",
+             "w_release", "w_sooner", "w_unapproved", "w_onward", "w_forbidden"}  # fmt: skip
+    wider_now = {one.key for one in widening(signed, now)}
+    found = {one.key: one for one in widening(now, signed) if one.key in kinds - wider_now}
+    return [Change("n" + key[1:], {"days": str(now["retention_days"])}) for key in found]
 
 
 def rewording(signed: Meaning, now: Meaning) -> bool:
@@ -97,18 +124,18 @@ def fingerprint_of(public: str) -> str:
     return sealing.fingerprint(b64decode(public))
 
 
-def _wider_release(signed: dict[str, Any] | None, now: dict[str, Any] | None) -> list[str]:
+def _wider_release(signed: dict[str, Any] | None, now: dict[str, Any] | None) -> list[Change]:
     if now is None:
         return []
     if signed is None:
-        return ["data leaves this computer"]
+        return [Change("w_leaves", {})]
     found = []
     if not _narrows(signed["profile"], now["profile"]):
-        found.append("finer records leave this computer")
+        found.append(Change("w_release", {}))
     if signed["mode"] == "approved" and now["mode"] != "approved":
-        found.append("data leaves without your approval")
+        found.append(Change("w_unapproved", {}))
     if now["mode"] == "cooling-off" and now["cooling_off_hours"] < signed["cooling_off_hours"]:
-        found.append("data leaves sooner")
+        found.append(Change("w_sooner", {"hours": str(now["cooling_off_hours"])}))
     return found
 
 

@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING
 
 from desktop_logger import disk
-from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent
+from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent, Refused
 
 from .grant import MAKER, Grant, facts_of_wire
 
@@ -87,6 +87,44 @@ def refuse_withdrawn(home: Home) -> None:
     except OSError:
         raise NoConsent("cannot read the consent folder", "Run: desktop-logger doctor") from None
     raise NoConsent("the consent is withdrawn", _SIGN, state="ConsentWithdrawn")
+
+
+def mark_withdrawn(home: Home) -> None:
+    """Create the withdrawal marker. Raises ``NoConsent`` when nothing was ever signed here, ``Refused`` when it cannot.
+
+    Standard library only: the supervisor does it too, when somebody withdraws at the recording sign.
+    """
+    try:
+        descriptor = os.open(home.withdrawn, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoConsent("there is no consent to withdraw", "Nothing is recorded. See: desktop-logger status") from None
+    except OSError as error:
+        raise Refused(
+            f"cannot write {home.withdrawn}: {error.strerror}", f"Create that file yourself: touch '{home.withdrawn}'"
+        ) from None
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+REMINDERS = (14, 3, 0)
+"""Days before the end of a consent from which on the person is reminded."""
+_DAY_S = 86_400
+
+
+def reminder(expires: int, now: float) -> str | None:
+    """What to say about a consent that ends within fourteen days; ``None`` before, and after its end."""
+    left = expires - now
+    if left <= 0 or left > REMINDERS[0] * _DAY_S:
+        return None
+    renew = "renew it: desktop-logger consent sign"
+    if left <= _DAY_S:
+        return f"your consent ends today; nothing is recorded after that unless you {renew}"
+    days = int(-(-left // _DAY_S))
+    return (
+        f"your consent ends in {days} days; {renew}"
+        if left > REMINDERS[1] * _DAY_S
+        else (f"your consent ends in {days} days, soon; {renew}")
+    )
 
 
 def refuse_expired(expires: int, clock: Clock) -> None:

@@ -33,7 +33,7 @@ class Grant:
     __slots__ = (
         "admins", "applications", "consent_digest", "cooling_off_s", "demo", "device_public", "disk_cap_bytes",
         "expires", "given", "named_commands", "own", "policy_hash", "purposes", "receipt_hash", "receipt_id",
-        "release", "release_mode", "retention_days", "scopes", "subject_reader", "uid", "watched",
+        "release", "release_mode", "retention_days", "schedule", "scopes", "subject_reader", "uid", "watched",
     )  # fmt: skip
 
     receipt_id: str
@@ -61,6 +61,8 @@ class Grant:
     demo: bool
     applications: str
     """``all``: this version has no focus detection, so no list of applications can be kept."""
+    schedule: dict[str, Any] | None
+    """The hours in which recording may happen (see ``hours``); ``None``: whenever it is started."""
     watched: tuple[tuple[str, str], ...]
     """Files the consent rests on, with the SHA-256 (hex) they had; ``""`` means the file was absent."""
     uid: int
@@ -108,6 +110,8 @@ def facts_of_wire(data: bytes) -> dict[str, Any]:
         facts["scopes"] = tuple(facts["scopes"])
         facts["purposes"] = tuple(facts["purposes"])
         facts["watched"] = tuple((path, digest) for path, digest in facts["watched"])
+        if facts["schedule"] is not None:
+            facts["schedule"] = {name: facts["schedule"][name] for name in ("weekdays", "start", "end", "zone")}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Refused("the grant that was handed over is not whole", "Start again: desktop-logger start") from None
     return facts

@@ -20,6 +20,15 @@ SHORTEST_PASSPHRASE = 8
 _LARGEST = 16 * 1024
 
 
+def strength(passphrase: str) -> str:
+    """``weak``, ``fair`` or ``good``: an estimate from the length and how many different characters there are.
+
+    It cannot know a saying or a name; the texts say that it is only an estimate.
+    """
+    varied = min(len(passphrase), 2 * len(set(passphrase)))
+    return "weak" if varied < 12 else "fair" if varied < 20 else "good"
+
+
 class Identity(NamedTuple):
     """Both private keys, unlocked. Lives only as long as the command that needed the passphrase."""
 

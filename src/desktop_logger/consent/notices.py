@@ -12,7 +12,7 @@ from desktop_logger import disk, sealing
 from desktop_logger.errors import Unavailable
 from desktop_logger.paths import shipped
 
-LANGUAGES = ("en", "de")
+LANGUAGES = ("en", "de", "fr")
 DEMO = "demo"
 """The notice whose receipts are valid only in the demo."""
 

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from desktop_logger import sealing
 from desktop_logger.errors import IntegrityError
-from desktop_logger.policy import Contact, Line, Model, Name, ProfileName, Reference, Scope
+from desktop_logger.policy import Contact, Line, Model, Name, ProfileName, Reference, Schedule, Scope
 
 FORMAT: Literal["desktop-logger/receipt/1"] = "desktop-logger/receipt/1"
 LARGEST = 256 * 1024
@@ -32,7 +32,7 @@ Fingerprint = Annotated[str, StringConstraints(pattern=r"^([A-Z2-7]{4}-){7}[A-Z2
 Base64 = Annotated[str, StringConstraints(min_length=4, max_length=2000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 Time = Annotated[int, Field(ge=0, le=1 << 40)]
 Count = Annotated[int, Field(ge=0, le=1 << 31)]
-Language = Literal["en", "de"]
+Language = Literal["en", "de", "fr"]
 Mode = Literal["cooling-off", "approved"]
 
 
@@ -90,11 +90,13 @@ class Meaning(Model):
     profiles: Sha
     scopes: tuple[Scope, ...]
     applications: Literal["all"]
-    schedule: Literal["always"]
+    schedule: Schedule | None
     named_commands: bool
+    remote_sessions: bool
     ceiling: ProfileName
     release: Terms | None
     controller: Base64 | None
+    countersigner: Base64 | None
     recipients: dict[Fingerprint, tuple[Scope, ...]]
     purposes: dict[Name, Sha]
     retention_days: Count
@@ -290,12 +292,19 @@ def _check_inside(receipt: Receipt, document: dict[str, Any]) -> None:
         allowed = set(processing.meaning.recipients.get(one.fingerprint, ())) & granted
         _agree(set(one.scopes) <= allowed and bool(receipt.granted_purposes), "processing.recipients")
     _agree(bool(processing.recipients) == (processing.release is not None), "processing.release")
+    controller = receipt.parties.controller
+    named = document_fingerprint(processing.meaning.controller) if processing.meaning.controller else None
+    _agree((controller.fingerprint if controller else None) == named, "parties.controller.fingerprint")
+    _agree(processing.meaning.notice.id == processing.notice.id, "processing.notice.id")
     _agree(processing.meaning.named_commands or not processing.named_commands, "processing.named_commands")
 
 
 def document_fingerprint(public: str) -> str:
-    """Fingerprint of a base64 public key."""
-    return sealing.fingerprint(b64decode(public))
+    """Fingerprint of a base64 public key. Raises ``IntegrityError`` when it is not base64."""
+    try:
+        return sealing.fingerprint(b64decode(public, validate=True))
+    except ValueError:
+        raise IntegrityError("receipt: a public key is not base64") from None
 
 
 def unbase64(text: str, size: int, where: str) -> bytes:

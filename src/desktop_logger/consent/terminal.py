@@ -8,6 +8,7 @@ that it works at 80×24 and with a screen reader. An end of input is a refusal.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -22,30 +23,41 @@ _LONGEST_ANSWER = 4096
 class Terminal:
     """Two descriptors that are terminals. Raises ``Refused`` when they are not."""
 
-    def __init__(self, reading: int = 0, writing: int = 1) -> None:
+    plain = False
+    """For a screen reader: sentences instead of columns, and no stops while something long is printed."""
+
+    def __init__(self, reading: int = 0, writing: int = 1, *, plain: bool = False) -> None:
         if not (os.isatty(reading) and os.isatty(writing)):
             raise Refused(
                 "this needs a person at a terminal; nothing was signed",
                 "Run it yourself in a terminal window, without a pipe or a redirection.",
             )
-        self.reading, self.writing = reading, writing
+        self.reading, self.writing, self.plain = reading, writing, plain
 
     def say(self, text: str = "") -> None:
         """Print lines, wrapped to the terminal's width."""
         sys.stdout.flush()
-        columns, _ = self._size()
-        lines = [part for line in text.split("\n") for part in _wrap(line, columns)]
-        os.write(self.writing, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
+        self._print(self._lines(text))
 
     def page(self, text: str, more: str) -> None:
         """Print lines, waiting for Enter after each screenful."""
-        columns, rows = self._size()
-        lines = [part for line in text.split("\n") for part in _wrap(line, columns)]
-        step = max(rows - 2, 5)
+        lines = self._lines(text)
+        step = len(lines) if self.plain else max(self._size()[1] - 2, 5)
         for start in range(0, len(lines), step):
-            os.write(self.writing, ("\n".join(lines[start : start + step]) + "\n").encode("utf-8", "replace"))
+            self._print(lines[start : start + step])
             if start + step < len(lines):
                 self.ask(more)
+
+    def _lines(self, text: str) -> list[str]:
+        if self.plain:
+            return plainly(text).split("\n")
+        columns, _ = self._size()
+        return [part for line in text.split("\n") for part in _wrap(line, columns)]
+
+    def _print(self, lines: list[str]) -> None:
+        data = ("\n".join(lines) + "\n").encode("utf-8", "replace")
+        while data:
+            data = data[os.write(self.writing, data) :]
 
     def ask(self, prompt: str) -> str:
         """The line that is typed after a prompt. Raises ``Refused`` at the end of input."""
@@ -100,6 +112,22 @@ def flowing(text: str) -> str:
             made[-1] += " " + line.strip()
         else:
             made.append(line)
+    return "\n".join(made)
+
+
+_LABEL = re.compile(r"^([A-ZÉÈÀ]{2,12}) {2,}(?=\S)")
+
+
+def plainly(text: str) -> str:
+    """The same words as sentences that a screen reader reads on: one line each, no columns, no marks."""
+    made: list[str] = []
+    for line in text.split("\n"):
+        label = _LABEL.match(line)
+        bare = re.sub(r"[*`]|^#+ ", "", _LABEL.sub(r"\1: ", line)).strip()
+        if label or not line.startswith("  ") or not made or not made[-1]:
+            made.append(bare)
+        else:
+            made[-1] += f" {bare}"
     return "\n".join(made)
 
 

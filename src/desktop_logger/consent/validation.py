@@ -2,7 +2,8 @@
 
 1. not withdrawn · 2. a receipt that is whole and signed · 3. signed by the identity here, with its device key, on this
 account and machine, by somebody acting for themselves · 4. given in the past, not expired · 5. the notice is the one
-that was shown · 6. the policy in force asks for nothing wider · 7. a demo receipt only inside its demo
+that was shown · 6. the policy in force asks for nothing wider · 7. what the person has narrowed stays narrow · 8. a
+demo receipt only inside its demo
 
 What holds in the end is the narrower of what was signed and what is in force now.
 """
@@ -20,7 +21,7 @@ from desktop_logger.errors import DesktopLoggerError, IntegrityError, NoConsent
 from desktop_logger.paths import Home, shipped
 from desktop_logger.records.profiles import PROFILES, Profile
 
-from . import digest, identity, notices, person
+from . import digest, identity, narrowing, notices, person
 from .gate import CLOCK_TOLERANCE_S, file_digest, refuse_expired, refuse_foreign_home, refuse_withdrawn
 from .grant import Recipient
 from .receipt import LARGEST, Receipt, verify
@@ -41,6 +42,8 @@ class Valid(NamedTuple):
     notice: notices.Notice
     expires: int
     rewording: bool
+    left: narrowing.Left
+    """What of the receipt holds: less than was signed where the person has narrowed it."""
     notes: list[str]
 
 
@@ -57,17 +60,21 @@ def examine(home: Home, clock: Clock) -> Valid:
     if os.path.lexists(withdrawal_path(home, receipt.header.id)):
         raise NoConsent("this consent was withdrawn", _SIGN, state="ConsentWithdrawn")
     demo = receipt.processing.notice.id == notices.DEMO
-    notes = _somebody_of_here(home, receipt, demo=demo)
+    notes: list[str] = []
+    _somebody_of_here(home, receipt)
     if receipt.event.given > clock.now() + CLOCK_TOLERANCE_S:
         raise _invalid("event.given: it is dated in the future")
     notice = _same_notice(receipt)
     policy, payload, rewording = _not_wider(home, receipt, notice)
+    if not demo:  # nobody's real input: root and sudo may watch a demo
+        notes = _acting_for_yourself(policy)
+    left = narrowing.left_of(home, receipt, sealing.hexdigest(data))
     expires = min(receipt.event.expires, receipt.event.given + policy.consent_days * _DAY_S)
     refuse_expired(expires, clock)
     if demo:
         refuse_outside_demo(home)
     return Valid(
-        receipt, sealing.hexdigest(data), policy, sealing.hexdigest(payload), notice, expires, rewording, notes
+        receipt, sealing.hexdigest(data), policy, sealing.hexdigest(payload), notice, expires, rewording, left, notes
     )  # fmt: skip
 
 
@@ -104,8 +111,8 @@ def refuse_outside_demo(home: Home) -> None:
         raise _invalid("a consent of the demo is valid only in the demo, on the display that it started")
 
 
-def _somebody_of_here(home: Home, receipt: Receipt, *, demo: bool) -> list[str]:
-    """3: identity, device, account, machine, person."""
+def _somebody_of_here(home: Home, receipt: Receipt) -> None:
+    """3: identity, device, account, machine."""
     subject = receipt.parties.subject
     try:
         here = identity.publics(home)
@@ -120,10 +127,12 @@ def _somebody_of_here(home: Home, receipt: Receipt, *, demo: bool) -> list[str]:
         raise _invalid(f"it was signed by another account (uid {subject.uid})")
     if subject.machine != person.machine(receipt.header.id):
         raise _invalid("it was signed on another machine")
-    if demo:
-        return []  # nobody's real input: root and sudo may watch it
+
+
+def _acting_for_yourself(policy: policies.Policy) -> list[str]:
+    """3: the person."""
     try:
-        return person.act_for_yourself()
+        return person.act_for_yourself(remote_sessions=policy.remote_sessions)
     except DesktopLoggerError as error:
         raise NoConsent(error.message, error.hint) from None
 
@@ -159,13 +168,13 @@ def _facts(home: Home, valid: Valid) -> dict[str, Any]:
     """The narrower of what was signed and what is in force."""
     receipt, policy = valid.receipt, valid.policy
     processing, subject = receipt.processing, receipt.parties.subject
-    scopes = tuple(name for name in receipt.granted_scopes if name in policy.scopes)
+    scopes = tuple(name for name in valid.left.scopes if name in policy.scopes)
     purposes = {one.id for one in policy.purposes}
-    granted = tuple(name for name in receipt.granted_purposes if name in purposes)
+    granted = tuple(name for name in valid.left.purposes if name in purposes)
     if not scopes:
         raise _invalid("the policy in force offers nothing of what was signed")
     admins = _readers(receipt, policy, scopes) if granted else ()
-    own = _coarser(PROFILES[processing.profile], policy.ceiling)
+    own = _coarser(PROFILES[valid.left.profile], policy.ceiling)
     terms, release = processing.release, None
     if terms and policy.release and admins:
         release = _coarser(_coarser(PROFILES[terms.profile], PROFILES[policy.release.profile]), own)
@@ -177,7 +186,10 @@ def _facts(home: Home, valid: Valid) -> dict[str, Any]:
         (home.receipt, valid.sha256),
         (valid.notice.path, valid.notice.sha256),
         (withdrawal_path(home, receipt.header.id), ""),
-        *((path, file_digest(path)) for path in (home.policy, shipped("config", "personal.toml"))),
+        *(
+            (path, file_digest(path))
+            for path in (narrowing.path_of(home, receipt.header.id), home.policy, shipped("config", "personal.toml"))
+        ),
     ]
     return {
         "receipt_id": receipt.header.id, "receipt_hash": valid.sha256, "policy_hash": valid.policy_sha256,
@@ -187,7 +199,8 @@ def _facts(home: Home, valid: Valid) -> dict[str, Any]:
         "release_mode": mode, "cooling_off_s": hours * 3600, "admins": admins, "purposes": granted,
         "retention_days": min(processing.retention_days, policy.retention_days),
         "disk_cap_bytes": policy.disk_cap_mib << 20, "given": receipt.event.given, "expires": valid.expires,
-        "demo": processing.notice.id == notices.DEMO, "applications": "all", "watched": tuple(watched),
+        "demo": processing.notice.id == notices.DEMO, "applications": "all",
+        "schedule": policy.schedule.model_dump(mode="json") if policy.schedule else None, "watched": tuple(watched),
         "uid": subject.uid,
     }  # fmt: skip
 

@@ -17,35 +17,22 @@ from typing import Any
 
 from desktop_logger import disk, sealing
 from desktop_logger.clock import Clock
-from desktop_logger.errors import DesktopLoggerError, IntegrityError, NoConsent, Refused
+from desktop_logger.errors import DesktopLoggerError, IntegrityError, NoConsent
 from desktop_logger.paths import Home
 
 from . import identity
+from .gate import mark_withdrawn
 
 FORMAT = "desktop-logger/withdrawal/1"
 _CONTEXT = "withdrawal"
 _LARGEST = 16 * 1024
 
 
-def mark(home: Home) -> None:
-    """Create the marker. Raises ``NoConsent`` when nothing was ever signed here, ``Refused`` when it cannot be made."""
-    try:
-        descriptor = os.open(home.withdrawn, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NoConsent("there is no consent to withdraw", "Nothing is recorded. See: desktop-logger status") from None
-    except OSError as error:
-        raise Refused(
-            f"cannot write {home.withdrawn}: {error.strerror}", f"Create that file yourself: touch '{home.withdrawn}'"
-        ) from None
-    os.fsync(descriptor)
-    os.close(descriptor)
-
-
 def withdraw(home: Home, clock: Clock) -> str | None:
     """Withdraw now. The path of the signed withdrawal, ``None`` where there was nothing left to sign with."""
     if not os.path.lexists(home.receipt) and not os.path.lexists(home.withdrawn):
         raise NoConsent("there is no consent to withdraw", "Nothing is recorded. See: desktop-logger status")
-    mark(home)
+    mark_withdrawn(home)
     from .validation import read, withdrawal_path
 
     try:

@@ -34,6 +34,8 @@ def receipt_in_words(receipt: Receipt) -> str:
             lines.append(say("a_reader", name=one.name, scopes=scopes, fingerprint=one.fingerprint))
     else:
         lines.append(say("a_alone"))
+    if processing.meaning.schedule:
+        lines.append(words.hours(language, processing.meaning.schedule.model_dump(mode="json")))
     lines.append(say("kept", days=processing.retention_days))
     lines.append(say("a_ends", day=_day(receipt.event.expires)))
     lines.append(say("a_you", fingerprint=subject.identity_fingerprint))

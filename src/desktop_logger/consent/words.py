@@ -5,6 +5,10 @@ Keys are the same in every language; a test holds that, and that no line says a 
 
 from __future__ import annotations
 
+from typing import Any
+
+from .words_french import FRENCH
+
 _EN = {
     "go_on": "Enter to go on, m for the whole notice:",
     "more": "--- more (Enter)",
@@ -68,6 +72,62 @@ _EN = {
     "fingerprint": "The organisation signs with the key\n\n  {fingerprint}\n",
     "joined": "The policy of {organisation} is in place. Nothing was sent, and nothing is recorded before you sign: "
     "desktop-logger consent sign",
+    "hours": "Recorded only on {days}, {start}-{end} ({zone}). Outside these hours nothing is recorded.",
+    "countersigned": "Signed also by: {name} ({contact})",
+    "days": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+    "renewal": "RENEWAL of what you signed on {day}. You are shown what has changed since, then what you would sign.\n"
+    "To be asked about everything again: desktop-logger consent sign --choose",
+    "unchanged": "Nothing has changed. Only the end of your consent moves to a later day.",
+    "changed": "What has changed:",
+    "new_text": "The notice has a new text. What is new in it:",
+    "w_parts": "the consent has other parts than this version knows",
+    "w_notice": "another notice",
+    "w_registry": "other fields are recorded",
+    "w_classes": "keys are classified differently",
+    "w_profiles": "the profiles are made differently",
+    "w_scopes": "more is offered for recording",
+    "w_applications": "other applications are covered",
+    "w_schedule": "other hours are covered",
+    "w_commands": "commands are recorded by name",
+    "w_remote": "sessions over a network are allowed",
+    "w_ceiling": "finer records are allowed",
+    "w_controller": "another organisation is in charge",
+    "w_countersigner": "another second party signs, or none",
+    "w_reader": "reader {reader}… gets more",
+    "w_purpose": "purpose {purpose} is new or changed",
+    "w_retention": "data is kept longer: {days} days",
+    "w_onward": "data is passed on further",
+    "w_forbidden": "fewer uses are forbidden",
+    "w_leaves": "data leaves this computer",
+    "w_release": "finer records leave this computer",
+    "w_unapproved": "data leaves without your approval",
+    "w_sooner": "data leaves sooner: after {hours} hours",
+    "n_scopes": "less is offered for recording",
+    "n_schedule": "fewer hours are covered",
+    "n_commands": "commands are no longer recorded by name",
+    "n_ceiling": "only rougher records are allowed",
+    "n_reader": "a reader gets less",
+    "n_purpose": "a purpose has gone",
+    "n_retention": "data is kept for a shorter time: {days} days",
+    "n_onward": "data is passed on to fewer",
+    "n_forbidden": "more uses are forbidden",
+    "n_leaves": "nothing leaves this computer any more",
+    "n_release": "only rougher records leave this computer",
+    "n_unapproved": "nothing leaves before you approve it",
+    "n_sooner": "data waits longer before it leaves",
+    "weak": "{count} characters: short. Somebody with a copy of this computer could find out a short passphrase by "
+    "trying. Four or more random words are better; this is only an estimate from the length.",
+    "fair": "{count} characters: usable if nobody can guess it. Longer is better; this is only an estimate.",
+    "good": "{count} characters: long. That is good, unless it is a known saying; this is only an estimate.",
+    "keep": "Keep a copy where you like: desktop-logger consent receipt --out FILE",
+    "copied": "A copy lies in {path}",
+    "not_copied": "No copy was made: {path}: {reason}",
+    "narrowed": "Narrower from now on: {scopes}, as {profile}{purposes}. Nothing is recorded beyond that any more.",
+    "for_purposes": "; shared for: {purposes}",
+    "for_nothing": "; shared with nobody",
+    "note_no_session": "note: this system has no session manager that answers; whether this session is local, nobody "
+    "checks.",
+    "note_no_tracer": "note: this system does not say whether a debugger is attached.",
 }
 
 _DE = {
@@ -133,11 +193,70 @@ _DE = {
     "fingerprint": "Die Organisation unterschreibt mit dem Schlüssel\n\n  {fingerprint}\n",
     "joined": "Die Regelung von {organisation} gilt nun hier. Nichts wurde gesendet, und nichts wird aufgezeichnet, "
     "bevor Sie unterschreiben: desktop-logger consent sign",
+    "hours": "Aufgezeichnet nur {days}, {start}-{end} ({zone}). Außerhalb dieser Zeiten wird nichts aufgezeichnet.",
+    "countersigned": "Mit unterschrieben von: {name} ({contact})",
+    "days": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
+    "renewal": "ERNEUERUNG dessen, was Sie am {day} unterschrieben haben. Sie sehen, was sich seither geändert hat, "
+    "dann was Sie unterschreiben würden.\nUm alles noch einmal gefragt zu werden: desktop-logger consent sign --choose",
+    "unchanged": "Nichts hat sich geändert. Nur das Ende Ihrer Einwilligung rückt auf einen späteren Tag.",
+    "changed": "Was sich geändert hat:",
+    "new_text": "Der Hinweis hat einen neuen Text. Neu darin ist:",
+    "w_parts": "die Einwilligung hat andere Teile, als diese Version kennt",
+    "w_notice": "ein anderer Hinweis",
+    "w_registry": "andere Felder werden aufgezeichnet",
+    "w_classes": "Tasten werden anders eingeteilt",
+    "w_profiles": "die Profile entstehen anders",
+    "w_scopes": "mehr wird zum Aufzeichnen angeboten",
+    "w_applications": "andere Programme sind erfasst",
+    "w_schedule": "andere Zeiten sind erfasst",
+    "w_commands": "Befehle werden mit Namen aufgezeichnet",
+    "w_remote": "Sitzungen über ein Netz sind erlaubt",
+    "w_ceiling": "feinere Aufzeichnung ist erlaubt",
+    "w_controller": "eine andere Organisation ist verantwortlich",
+    "w_countersigner": "eine andere zweite Stelle unterschreibt mit, oder keine",
+    "w_reader": "Leser {reader}… bekommt mehr",
+    "w_purpose": "der Zweck {purpose} ist neu oder geändert",
+    "w_retention": "Daten bleiben länger: {days} Tage",
+    "w_onward": "Daten werden weiter weitergegeben",
+    "w_forbidden": "weniger Verwendungen sind verboten",
+    "w_leaves": "Daten verlassen diesen Computer",
+    "w_release": "feinere Daten verlassen diesen Computer",
+    "w_unapproved": "Daten gehen ohne Ihre Freigabe hinaus",
+    "w_sooner": "Daten gehen früher hinaus: nach {hours} Stunden",
+    "n_scopes": "weniger wird zum Aufzeichnen angeboten",
+    "n_schedule": "weniger Zeiten sind erfasst",
+    "n_commands": "Befehle werden nicht mehr mit Namen aufgezeichnet",
+    "n_ceiling": "nur gröbere Aufzeichnung ist erlaubt",
+    "n_reader": "ein Leser bekommt weniger",
+    "n_purpose": "ein Zweck ist weggefallen",
+    "n_retention": "Daten bleiben kürzer: {days} Tage",
+    "n_onward": "Daten werden an weniger weitergegeben",
+    "n_forbidden": "mehr Verwendungen sind verboten",
+    "n_leaves": "nichts verlässt diesen Computer mehr",
+    "n_release": "nur gröbere Daten verlassen diesen Computer",
+    "n_unapproved": "nichts geht hinaus, bevor Sie es freigeben",
+    "n_sooner": "Daten warten länger, bevor sie hinausgehen",
+    "weak": "{count} Zeichen: kurz. Wer eine Kopie dieses Computers hat, könnte eine kurze Passphrase durch Probieren "
+    "finden. Vier oder mehr zufällige Wörter sind besser; das ist nur eine Schätzung nach der Länge.",
+    "fair": "{count} Zeichen: brauchbar, wenn niemand sie erraten kann. Länger ist besser; das ist nur eine Schätzung.",
+    "good": "{count} Zeichen: lang. Das ist gut, außer es ist ein bekannter Spruch; das ist nur eine Schätzung.",
+    "keep": "Eine Kopie, wohin Sie wollen: desktop-logger consent receipt --out DATEI",
+    "copied": "Eine Kopie liegt in {path}",
+    "not_copied": "Es wurde keine Kopie gemacht: {path}: {reason}",
+    "narrowed": "Ab jetzt enger: {scopes}, als {profile}{purposes}. Darüber hinaus wird nichts mehr aufgezeichnet.",
+    "for_purposes": "; geteilt für: {purposes}",
+    "for_nothing": "; mit niemandem geteilt",
+    "note_no_session": "Hinweis: Hier antwortet keine Sitzungsverwaltung; ob die Sitzung von hier ist, prüft niemand.",
+    "note_no_tracer": "Hinweis: Dieses System sagt nicht, ob ein Debugger mitliest.",
 }
 
-TEXTS = {"en": _EN, "de": _DE}
+TEXTS = {"en": _EN, "de": _DE, "fr": FRENCH}
 
-SCOPES = {"en": {"keyboard": "keyboard", "pointer": "pointer"}, "de": {"keyboard": "Tastatur", "pointer": "Zeiger"}}
+SCOPES = {
+    "en": {"keyboard": "keyboard", "pointer": "pointer"},
+    "de": {"keyboard": "Tastatur", "pointer": "Zeiger"},
+    "fr": {"keyboard": "clavier", "pointer": "pointeur"},
+}
 
 
 def say(language: str, key: str, **holes: object) -> str:
@@ -156,3 +275,16 @@ def affirms(language: str, answer: str, *, default: bool = False) -> bool:
 def scopes(language: str, names: tuple[str, ...] | list[str]) -> str:
     """Scopes as people read them."""
     return " + ".join(SCOPES[language][name] for name in names)
+
+
+def days(language: str, weekdays: tuple[str, ...] | list[str]) -> str:
+    """Weekdays as people read them, in the order of the week."""
+    names = TEXTS[language]["days"].split()
+    short = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    return ", ".join(name for name, key in zip(names, short, strict=True) if key in weekdays)
+
+
+def hours(language: str, schedule: dict[str, Any]) -> str:
+    """The signed hours as one sentence."""
+    spoken = days(language, schedule["weekdays"])
+    return say(language, "hours", days=spoken, start=schedule["start"], end=schedule["end"], zone=schedule["zone"])

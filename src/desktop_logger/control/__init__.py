@@ -19,8 +19,9 @@ from typing import Any
 from desktop_logger.errors import Refused, Unavailable
 from desktop_logger.paths import Home, check_ours
 
-VERBS = ("status", "pause", "resume", "stop", "hold", "go")
-"""``hold`` ends capture and writer so that stored data can be changed; ``go`` undoes it."""
+VERBS = ("status", "pause", "resume", "stop", "hold", "go", "look")
+"""``hold`` ends capture and writer so that stored data can be changed; ``go`` undoes it.
+``look`` has the gate look at the consent now instead of within its five seconds."""
 
 FRAME_BYTES = 4096
 ANSWER_S = 0.3

@@ -5,7 +5,8 @@ in the terminal that ``start --foreground`` runs in. It selects input on its own
 it opens no file and starts nothing. A mark on its report every second says that the sign is really there: without
 it nothing is recorded.
 
-Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop.
+Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop,
+``w`` withdraw the consent.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ ALIVE_S = 1.0
 DISPLAY_LOST = 4
 """Exit status when the display is gone; 5 when only the sign is."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
-MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"))
+MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"))
 
 # Shape and word as well as colour: the sign must be readable without telling red from grey.
 LOOKS = {
     "recording": ("*  recording", 0xB3261E),
+    "ending": ("*  recording, {} days left", 0xB3261E),
     "paused": ("||  paused", 0x4A4A4A),
     "waiting": ("--  not recording", 0x4A4A4A),
     "resuming": ("||  resuming in {} s", 0x8A5A00),

@@ -6,6 +6,7 @@
            4. note the start in the ledger
            5. release what has waited long enough, if this policy releases by time
            6. hand the key-encryption key and the grant to the writer, and the grant to the supervisor
+``withdraw``  sign the withdrawal that was made at the recording sign, and enter it in the ledger
 ``purge``  delete the last fifteen minutes (the indicator's menu); the supervisor holds capture and writer meanwhile
 """
 
@@ -53,6 +54,17 @@ def purge(place: Home, clock: Clock) -> None:
     store.purge(place, clock, lambda: store.choose_range(place, now - LAST_S, now))
 
 
+def withdraw(place: Home, clock: Clock) -> None:
+    """Make the signed withdrawal; deleting is asked for by the person, not done here."""
+    import functools
+
+    from desktop_logger import store
+    from desktop_logger.consent import withdrawing
+
+    withdrawing.withdraw(place, clock)
+    withdrawing.record_pending(place, functools.partial(store.note, place, clock))
+
+
 def _say(report: int, **facts: object) -> None:
     os.write(report, json.dumps(facts).encode() + b"\n")
 
@@ -64,6 +76,8 @@ def main(argv: list[str]) -> int:
     try:
         if task == "start":
             start(home(), Clock(), int(argv[1]), report)
+        elif task == "withdraw":
+            withdraw(home(), Clock())
         else:
             purge(home(), Clock())
     except NoConsent as error:

@@ -5,7 +5,8 @@ It never sees a key code, a record's content or a segment key. Its rules:
 1. Capture exists only while consent is valid, the indicator shows its sign, and nobody has paused.
 2. Capture lives on our heartbeat: it ends by itself when we are late or gone.
 3. The writer's end is capture's end. A writer never outlives the key it was given.
-4. Whatever ends capture, other than stop, is a gap with a reason; nothing that happens here is silent.
+4. Nothing is captured outside the hours that were signed.
+5. Whatever ends capture, other than stop, is a gap with a reason; nothing that happens here is silent.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from desktop_logger import confine, control
 from desktop_logger.clock import Clock
-from desktop_logger.consent import gate
+from desktop_logger.consent import gate, hours
 from desktop_logger.consent.grant import Grant
 from desktop_logger.control.answering import Answering
 from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent, Refused
@@ -98,6 +99,10 @@ class Supervisor:
             self.crew.tell_capture(b".")
             self.answering.expire(now)
             self.stopping |= os.path.lexists(self.home.stop_marker)
+            if self.verdict == "valid" and os.path.lexists(self.home.withdrawn):
+                self._check_gate()
+            if self.running and not self._in_hours():
+                self._end_capture(Reason.SCHEDULE)
         if now >= self.gate_due:
             self.gate_due = now + GATE_S
             self._check_gate()
@@ -127,6 +132,9 @@ class Supervisor:
             if crew.keeper is None:
                 crew.start_writer()
         elif crew.capture is None and self.grant is not None and crew.keeper is None:
+            if not self._in_hours():
+                self._wait_for_hours()
+                return
             self._check_gate()
             if self.verdict == "valid":
                 self._tell_gap()
@@ -176,9 +184,20 @@ class Supervisor:
             self.do("pause" if self.wanted else "resume", None)
         elif mark == "s":
             self.stopping = True
+        elif mark == "w":
+            self._withdraw()
         elif mark == "d" and self.crew.keeper is None and self.held_until is None:
             self._hold()
             self.crew.start_keeper("purge")
+
+    def _withdraw(self) -> None:
+        """Withdrawn at the sign: the gate is closed by the marker; the keeper signs the withdrawal."""
+        gate.mark_withdrawn(self.home)
+        self._close_gate(Reason.CONSENT)
+        self.crew.end_writer()
+        if self.crew.keeper is None:
+            self.crew.start_keeper("withdraw")
+        self.gate_due = self.clock.monotonic() + GATE_S
 
     def _fail(self, child: Child, facts: dict[str, Any]) -> None:
         """A child cannot do its job: say so; what is not going to mend itself is not tried again."""
@@ -212,6 +231,7 @@ class Supervisor:
             self._lose_indicator()
         else:
             crew.end_keeper()
+            self.stopping |= os.path.lexists(self.home.withdrawn)
             if child.status:
                 self._give_up("the check before the start failed")
             if self.held_until is not None:
@@ -292,6 +312,14 @@ class Supervisor:
         else:
             self.verdict = "valid"
 
+    def _in_hours(self) -> bool:
+        return self.grant is None or hours.within(self.grant.schedule, self.clock.now())
+
+    def _wait_for_hours(self) -> None:
+        """Outside the signed hours: said once to whoever started us, and a gap of its own reason."""
+        self._observe_nothing(Reason.SCHEDULE)
+        self._tell_ready({"ok": True, "backend": self.backend, "why": "outside the signed hours", "waiting": True})
+
     def _close_gate(self, reason: Reason) -> None:
         self._end_capture(reason)
         self.verdict = "invalid"
@@ -319,7 +347,16 @@ class Supervisor:
             self._hold()
         elif verb == "go":
             self._go()
+        elif verb == "look":
+            self._look()
         return self.status()
+
+    def _look(self) -> None:
+        """Something about the consent has changed: look now, and let a closed gate be tried again."""
+        if self.verdict == "invalid" and not os.path.lexists(self.home.withdrawn):
+            self.crew.end_writer()
+            self.grant, self.verdict, self.not_before = None, "unverified", 0.0
+        self._check_gate()
 
     def _hold(self) -> None:
         self._end_capture(Reason.PURGE if self.wanted else Reason.PAUSED)
@@ -332,6 +369,7 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """The live part of ``status --json``: closed words, process ids, numbers."""
         grant = self.grant
+        reminder = gate.reminder(grant.expires, self.clock.now()) if grant else None
         return {
             "state": "recording" if self.running else "paused",
             "reason": None if self.running or self.reason is None else self.reason.name.lower(),
@@ -342,13 +380,13 @@ class Supervisor:
             "scopes": list(grant.scopes) if grant else [],
             "indicator": self.sign_kind if self.seen else None,
             "consent": {"state": self.verdict, "expires": grant.expires if grant else None},
-            "warnings": self.warnings[-4:],
+            "warnings": [*([reminder] if reminder else []), *self.warnings[-4:]],
         }
 
     def _show(self, now: float) -> None:
         """Tell the indicator what is true, when it changes."""
         if self.running:
-            text = "recording"
+            text = self._ending() or "recording"
         elif self.until is not None and self.until - now <= WARN_S:
             text = f"resuming {max(0, round(self.until - now))}"
         else:
@@ -358,6 +396,11 @@ class Supervisor:
             self.crew.show(text)
         elif not self.seen:
             self.shown = ""
+
+    def _ending(self) -> str | None:
+        """What the sign shows in the last fourteen days of a consent."""
+        left = self.grant.expires - self.clock.now() if self.grant else 0.0
+        return f"ending {int(left // 86_400)}" if 0 < left <= gate.REMINDERS[0] * 86_400 else None
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:
