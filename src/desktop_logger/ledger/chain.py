@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 
 KINDS = frozenset(
     {
-        "ledger.created", "consent.given", "consent.withdrawn", "started", "stopped", "segment.opened",
+        "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped", "segment.opened",
         "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done",
         "erasure.requested", "checkpoint",
     }
