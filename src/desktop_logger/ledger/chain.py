@@ -20,8 +20,8 @@ Entry = dict[str, Any]
 
 KINDS = frozenset(
     {
-        "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped", "segment.opened",
-        "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done",
+        "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped",
+        "segment.opened", "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done",
         "erasure.requested", "checkpoint",
     }
 )  # fmt: skip
