@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="For the organisation: keys, policy, registered people, export.")
-policy = typer.Typer(no_args_is_help=True, help="Sign a policy.")
+policy = typer.Typer(no_args_is_help=True, help="Sign a policy, or sign it a second time.")
 subjects = typer.Typer(no_args_is_help=True, help="Register people by their key's fingerprint.")
 app.add_typer(policy, name="policy")
 app.add_typer(subjects, name="subjects")
@@ -63,6 +63,38 @@ def policy_sign(
     print(f"signed {target}")
     print(f"Hand it out with the controller's fingerprint: {fingerprint(folder.controller)}")
     print(f"People adopt it with: desktop-logger join {target}")
+
+
+@policy.command(
+    "countersign", epilog="Example: desktop-logger admin policy countersign policy.signed.json --dir council"
+)
+def policy_countersign(
+    file: Annotated[str, typer.Argument(help="The signed policy.", metavar="FILE")],
+    directory: _Dir,
+) -> None:
+    """Sign a signed policy a second time, as the works council or data protection officer that it names."""
+    from desktop_logger.admin.countersigning import countersign
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.clock import Clock
+
+    from . import passphrase
+
+    folder = Folder(directory)
+    passphrase.need_terminal("Countersigning a policy")
+    checked = countersign(folder, file, passphrase.ask, Clock())
+    print(f"countersigned {file}: {checked.id} version {checked.version}")
+
+
+@app.command("papers", epilog="Example: desktop-logger admin papers papers --policy steward/policy.toml")
+def papers(
+    folder: Annotated[str, typer.Argument(help="A folder for the papers.", metavar="DIR")],
+    policy_file: Annotated[str, typer.Option("--policy", help="The policy (TOML) they are for.", metavar="FILE")],
+) -> None:
+    """Write what an organisation needs beside the program: DPIA inventory, Art. 30 record, annex, information sheet."""
+    from desktop_logger.admin.papers import write
+
+    for path in write(folder, policy_file):
+        print(path)
 
 
 @subjects.command(
