@@ -11,8 +11,8 @@ from unittest import mock
 from desktop_logger import keystore, policy, release, sealing, store
 from desktop_logger.admin import folder as folders
 from desktop_logger.admin import registry
-from desktop_logger.admin.dataset import Order
-from desktop_logger.admin.export import Report, export
+from desktop_logger.admin.erase import Erased, Request, erase
+from desktop_logger.admin.export import Order, Report, export
 from desktop_logger.admin.folder import Folder, Keys
 from desktop_logger.cli.books import StoreBooks
 from desktop_logger.clock import Clock
@@ -91,6 +91,9 @@ class Organisation:
         self, out: str, *outboxes: str, purpose: str = "improve-tools", form: str = "jsonl", **more: Any
     ) -> Report:
         return export(self.folder, self.keys, Order(outboxes, out, purpose, form), self.clock, **more)
+
+    def erase(self, *outboxes: str, **more: Any) -> Erased:
+        return erase(self.folder, self.keys, Request(outboxes, **more), self.clock)
 
 
 class Subject:

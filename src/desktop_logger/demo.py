@@ -426,8 +426,7 @@ def _last_segment(stage: Stage) -> str:
 
 def _export(stage: Stage) -> None:
     """The demo's own admin side: the same export, which here accepts receipts of the demo and no others."""
-    from .admin.dataset import Order
-    from .admin.export import export
+    from .admin.export import Order, export
     from .admin.folder import Folder
     from .clock import Clock
 

@@ -48,6 +48,10 @@ def bare(lines: str) -> list[str]:
     return sorted(json.dumps({k: v for k, v in row.items() if k not in LINEAGE}, sort_keys=True) for row in rows)
 
 
+def rows_in(folder: Path) -> str:
+    return "".join(path.read_text() for path in sorted((folder / "data").iterdir()))
+
+
 @pytest.fixture
 def steward(tmp_path: Path) -> tuple[Person, str]:
     """An admin with keys and a signed policy that releases at once."""
@@ -98,17 +102,24 @@ def test_from_keys_to_a_dataset_and_back(person: Person, steward: tuple[Person, 
     order = ("admin", "export", "--from", outbox, "--purpose", "improve-tools", "--dir", folder)
     said = admin.ok(*order, "--out", str(tmp_path / "one"), "--format", "jsonl", passphrase=PASSPHRASE)
     assert "1 session" in said
-    assert bare((tmp_path / "one" / "data.jsonl").read_text()) == bare(shown) != []
+    assert bare(rows_in(tmp_path / "one")) == bare(shown) != []
 
     assert person.run("verify").returncode == 0
     purged = person.json("purge", "--all")
     assert purged["segments"] == released["released"] == purged["released"]
-    after = admin.run(*order, "--out", str(tmp_path / "two"), "--json", passphrase=PASSPHRASE)
-    assert after.returncode == 1
-    report = json.loads(after.stdout)
-    assert report["export"] is None
-    assert report["erasures"] == 1
-    assert report["affected"][0]["out"] == str(tmp_path / "one")
+    # they hear who exported it; until the erasure is carried out, nothing more is opened
+    (exported,) = person.json("ledger", "--exports")["exports"]
+    assert (exported["purpose"], exported["segments"]) == ("improve-tools", released["released"])
+    assert person.json("erasures")["erasures"][0]["state"] == "outstanding"
+    refused = admin.run(*order, "--out", str(tmp_path / "two"), passphrase=PASSPHRASE)
+    assert refused.returncode == 1
+    assert "admin erase" in refused.stderr
+    done = admin.json("admin", "erase", "--from", outbox, "--dir", folder, passphrase=PASSPHRASE)
+    assert len(done["requests"]) == 1
+    assert rows_in(tmp_path / "one") == ""
+    (answer,) = person.json("erasures")["erasures"]
+    assert answer["state"] == "done"
+    assert admin.json("admin", "verify", "--dir", folder)["ok"]
     assert person.json("verify")["ok"]
 
 

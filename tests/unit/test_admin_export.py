@@ -13,13 +13,13 @@ import pyarrow.parquet
 import pytest
 
 from desktop_logger import bundle, keystore, policy, store
-from desktop_logger.admin import dataset, opening
-from desktop_logger.admin.dataset import Order
-from desktop_logger.admin.export import Report
+from desktop_logger.admin import books, lineage, opening, tasks
+from desktop_logger.admin.export import Order, Report
+from desktop_logger.admin.ledger import Ledger
 from desktop_logger.errors import Refused, Unreadable, UsageError
 from desktop_logger.inspection import own
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
-from desktop_logger.sealing import fingerprint
+from desktop_logger.sealing import fingerprint, hexdigest
 from tests.crash import Crash, CrashAt
 from tests.organisation import HeldClock, Organisation, Subject
 
@@ -48,8 +48,11 @@ def subject(tmp_path: Path, organisation: Organisation) -> Subject:
 
 
 def dataset_rows(out: Path | str) -> list[Row]:
-    text = Path(out, "data.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for path in parts_of(out) for line in path.read_text().splitlines()]
+
+
+def parts_of(out: Path | str) -> list[Path]:
+    return sorted(Path(out, "data").iterdir())
 
 
 def bare(rows: list[Row], *without: str) -> list[str]:
@@ -128,7 +131,7 @@ def test_every_format_holds_the_same_rows(
     subject.record()
     subject.release()
     organisation.export(str(tmp_path / "out"), subject.outbox, form=form)
-    path = tmp_path / "out" / f"data.{form}"
+    (path,) = parts_of(tmp_path / "out")
     columns = [field.name for field in (*EXPORT_FIELDS, *FIELDS)]
     if form == "parquet":
         table = pyarrow.parquet.read_table(path)
@@ -238,15 +241,19 @@ def test_erasure_comes_before_anything_is_opened(subject: Subject, organisation:
     assert (first.sessions, first.erasures) == (2, 0)
 
     store.purge(subject.home, subject.clock, [erased])
+    for _ in range(2):
+        with pytest.raises(Refused, match="asked to erase"):
+            organisation.export(str(tmp_path / "after"), str(copies), subject.outbox)
+        assert (tmp_path / "before" / "erasure-pending.json").exists()
+    done = organisation.erase(str(copies), subject.outbox)
+    assert len(done.requests) == 1
+    assert [one["path"] for one in done.exports] == [str(tmp_path / "before")]
+    assert done.bundles == 1, "the copy of the bundle would still open"
+    remaining = bare(as_admin(subject), "segment")
+    assert bare(dataset_rows(tmp_path / "before"), *LINEAGE) == remaining
     second = organisation.export(str(tmp_path / "after"), str(copies), subject.outbox)
-    assert (second.sessions, second.erasures) == (1, 1)
-    assert list(reasons(second).values()) == ["erased at the person's request"]
-    assert second.affected == ((str(first.export), str(tmp_path / "before")),)
-    assert any("delete" in line for line in second.lines())
-    assert bare(dataset_rows(tmp_path / "after"), *LINEAGE) == bare(as_admin(subject), "segment")
-    # the request is remembered: it does not have to be delivered again
-    third = organisation.export(str(tmp_path / "again"), str(copies))
-    assert (third.sessions, third.erasures) == (1, 0)
+    assert (second.sessions, second.refused) == (1, ())
+    assert bare(dataset_rows(tmp_path / "after"), *LINEAGE) == remaining
     assert kept
 
 
@@ -317,12 +324,12 @@ def test_the_dataset_leads_back_to_nobody(subject: Subject, organisation: Organi
         segment, parsed.id, parsed.digest, grant.receipt_hash, grant.receipt_id, grant.device_public.hex(),
         fingerprint(subject.identity.signer.public), str(tmp_path / "home"), str(int(subject.clock.now()) // 60),
     ]  # fmt: skip
-    for path in (tmp_path / "out").iterdir():
+    for path in filter(Path.is_file, (tmp_path / "out").rglob("*")):
         data = path.read_bytes()
         assert not [one for one in secret if one.encode() in data], path
-    lineage = dataset.read_lineage(organisation.folder, str(report.export))
-    assert lineage["sessions"][0]["segment"] == segment
-    assert lineage["sessions"][0]["subject"] == fingerprint(subject.identity.signer.public)
+    kept = lineage.read_lineage(organisation.folder, str(report.export))
+    assert kept["sessions"][0]["segment"] == segment
+    assert kept["sessions"][0]["subject"] == fingerprint(subject.identity.signer.public)
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
@@ -347,7 +354,11 @@ def test_every_export_is_in_the_admins_ledger(subject: Subject, organisation: Or
     entry = organisation.folder.ledger.entries()[-1]
     assert (entry["kind"], entry["who"], entry["purpose"]) == ("exported", organisation.folder.who, "improve-tools")
     assert entry["export"] == report.export
-    assert list(entry["bundles"]) == [bundle.parse(only(subject).read_bytes()).id]
+    assert entry["bundles"] == 1
+    digest = bundle.parse(only(subject).read_bytes()).digest
+    assert entry["lineage"] == hexdigest(digest.encode())
+    kept = lineage.read_lineage(organisation.folder, str(report.export))
+    assert [one["digest"] for one in kept["sessions"]] == [digest]
 
 
 def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(
@@ -357,7 +368,7 @@ def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(
     subject.release()
     out = tmp_path / "out"
     first = organisation.export(str(out), subject.outbox)
-    written = (out / "data.jsonl").read_bytes()
+    written = parts_of(out)[0].read_bytes()
     entries = len(organisation.folder.ledger.entries())
     again = organisation.export(str(out), subject.outbox)
     assert (again.export, again.fresh) == (first.export, False)
@@ -369,31 +380,54 @@ def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(
     subject.release()
     with pytest.raises(Refused, match="exists"):
         organisation.export(str(out), subject.outbox)
-    assert (out / "data.jsonl").read_bytes() == written
+    assert parts_of(out)[0].read_bytes() == written
 
 
-@pytest.mark.parametrize("at", ["read", "keep_lineage", "rename"])
-def test_a_crash_leaves_no_half_dataset(
+def method(crash: CrashAt) -> Any:
+    def called(*words: Any, **named: Any) -> Any:
+        return crash(*words, **named)
+
+    return called
+
+
+@pytest.mark.parametrize("at", ["read", "part", "lineage", "ledger", "rename", "named"])
+def test_a_crash_leaves_no_half_dataset_and_the_next_run_completes_it(
     subject: Subject, organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    from desktop_logger.admin import export as exporting
-
-    subject.record()
+    for _ in range(3):
+        subject.record()
     subject.release()
+    shown = as_admin(subject)
+    monkeypatch.setattr(books, "BUNDLES_A_PART", 1)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         if at == "read":
-            patch.setattr(dataset, "read", CrashAt(opening.read, 0))
-        elif at == "keep_lineage":
-            patch.setattr(exporting, "keep_lineage", CrashAt(dataset.keep_lineage, 0, after=True))
-        else:
+            patch.setattr(tasks, "read", CrashAt(opening.read, 1))
+        elif at == "part":
+            crash = CrashAt(books.Books.done, 1)
+            patch.setattr(books.Books, "done", method(crash))
+        elif at == "lineage":
+            crash = CrashAt(books.Books.keep_lineage, 0, after=True)
+            patch.setattr(books.Books, "keep_lineage", method(crash))
+        elif at == "ledger":
+            crash = CrashAt(Ledger.append, 0, after=True)
+            patch.setattr(Ledger, "append", method(crash))
+        elif at == "rename":
             rename = os.rename
             patch.setattr(os, "rename", lambda a, b: CrashAt(rename, 0)(a, b) if str(b) == str(out) else rename(a, b))
+        else:
+            patch.setattr(lineage, "set_state", CrashAt(lineage.set_state, 0))
         with pytest.raises(Crash):
-            organisation.export(str(out), subject.outbox)
-    assert not out.exists()
-    assert organisation.export(str(out), subject.outbox).sessions == 1
-    assert sorted(os.listdir(out)) == ["README.md", "card.json", "data.jsonl"]
+            organisation.export(str(out), subject.outbox, workers=1)
+    assert out.exists() == (at == "named")
+    report = organisation.export(str(out), subject.outbox)
+    assert report.export
+    assert bare(dataset_rows(out), *LINEAGE) == bare(shown, "segment")
+    assert sorted(os.listdir(out)) == ["README.md", "card.json", "croissant.json", "data"]
+    assert not os.listdir(os.path.join(organisation.folder.root, "work"))
+    assert not os.path.exists(f"{out}.partial")
+    exported = [one for one in organisation.folder.ledger.entries() if one["kind"] == "exported"]
+    assert [one["export"] for one in exported] == [report.export], "one export, one entry"
 
 
 def test_too_few_people_are_none(tmp_path: Path, clock: HeldClock) -> None:
@@ -451,7 +485,7 @@ def test_one_persons_sessions_share_a_split_group_of_this_export(
     for number in range(6):
         organisation.export(str(tmp_path / f"out{number}"), subject.outbox)
         (group,) = {row["split_group"] for row in dataset_rows(tmp_path / f"out{number}")}
-        assert 0 <= group < dataset.SPLIT_GROUPS
+        assert 0 <= group < books.SPLIT_GROUPS
         groups.add(group)
     assert len(groups) > 1, "a group means nothing outside its export"
 

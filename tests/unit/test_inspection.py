@@ -21,8 +21,8 @@ from desktop_logger.inspection import drawing, table
 from desktop_logger.inspection.page import Facts, page
 from desktop_logger.inspection.rows import FIELDS, Row, segment_rows
 from desktop_logger.inspection.summary import Span, Summary
-from desktop_logger.records import classes, registry
-from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
+from desktop_logger.records import registry
+from desktop_logger.records.classes import Action, Button, Command, Direction, KeyClass, Reason
 from desktop_logger.records.layout import CLICK, GAP, KEY, KINDS, MOVE, RECORD, SCROLL, STROKE, TYPING, describe
 from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, Profile
 from desktop_logger.segments.reading import RECORDS
@@ -115,7 +115,7 @@ def test_a_record_outside_the_vocabulary_is_refused(bad: tuple[int, ...]) -> Non
 
 WORDS: dict[str, list[Any]] = {
     "class": list(KeyClass), "command": list(Command), "button": list(Button), "direction": list(Direction),
-    "reason": list(Reason), "action": [*getattr(classes, "Action", ())],
+    "reason": list(Reason), "action": list(Action),
 }  # fmt: skip
 SCOPE_OF = {kind.name: SCOPES if kind.scope == "any" else (kind.scope,) for kind in registry.KINDS}
 _PLACE = {"code": 2, "a": 3, "b": 4, "c": 5, "d": 6}

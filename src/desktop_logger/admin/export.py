@@ -1,35 +1,63 @@
 """The admin's export: from outboxes to a dataset for one purpose, with its card, lineage and ledger entry.
 
-1. erasure requests are applied, before anything is opened
+1. erasure requests are noted; while one of them waits for an export of ours, nothing is opened: ``admin erase`` first
 2. every bundle passes the checks of ``opening.accept``, or is listed with its reason
 3. each device's chain is checked; too few people for a policy's ``minimum_export`` means none of them
 4. the same order as an export that is there already: nothing is done
-5. segments in random order: each is read whole, or refused; its rows are written
-6. card and readme, then lineage and ledger, then the dataset takes its name
+5. jobs of some bundles each, in random order, each of which writes a part; what cannot be read is refused
+6. card, lineage, ledger, then the dataset takes its name
+7. acknowledgements into the outboxes
 
-What stays with the steward (lineage: row → bundle → segment → receipt) is in the admin folder, never in the dataset.
-A crash at any point leaves at most a ``….partial`` folder, which the next run replaces.
+What stays with the steward (lineage: row group → bundle → segment → receipt) is in the admin folder, never in the
+dataset. What is interrupted goes on when the same command runs again: parts that were finished are kept.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from desktop_logger import disk
 from desktop_logger.clock import Clock, day
-from desktop_logger.errors import DesktopLoggerError, Refused
-from desktop_logger.sealing import random_id
+from desktop_logger.dataset.card import Terms, card
+from desktop_logger.dataset.folder import read_card, write_card
+from desktop_logger.dataset.parts import check_format, unwritable
+from desktop_logger.errors import DesktopLoggerError, Refused, UsageError
+from desktop_logger.policy import Policy
 
-from . import outboxes
-from .card import Terms, card, readme
-from .dataset import Draft, Order, keep_lineage, read_lineage
+from . import books, engines, lineage, outboxes
+from .acknowledging import Sender
+from .books import Books, Wanted, policy_key
 from .folder import Folder, Keys
 from .opening import Accepted, accept
 from .outboxes import Refusal
+from .tasks import carry_out
+
+_CHUNK = 32
+"""Bundles that are checked in one go."""
+
+
+class Order(NamedTuple):
+    """What an export is asked for."""
+
+    sources: tuple[str, ...]
+    out: str
+    purpose: str
+    form: str
+    published: bool = False
+    """It is meant for others than this organisation's own people: ``minimum_group`` applies."""
+
+    def check(self) -> None:
+        """Refuse what can be refused before a passphrase is asked. Raises ``UsageError`` or ``Unavailable``."""
+        check_format(self.form)
+        if not self.purpose.strip():
+            raise UsageError("--purpose is empty", "Name one of the purposes in the policy.")
+        outboxes.folders(self.sources)
+        above = os.path.dirname(os.path.abspath(self.out))
+        if not os.path.isdir(above):
+            raise UsageError(f"{above} does not exist", "Create it first.")
 
 
 class Report(NamedTuple):
@@ -44,18 +72,13 @@ class Report(NamedTuple):
     sessions: int
     subjects: int
     erasures: int
-    affected: tuple[tuple[str, str], ...]
+    """New erasure requests that were noted."""
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The shape of ``admin export --json``."""
-        return {
-            **self._asdict(),
-            "refused": [one._asdict() for one in self.refused],
-            "affected": [{"export": export, "out": out} for export, out in self.affected],
-            "notes": list(self.notes),
-        }
+        return {**self._asdict(), "refused": [one._asdict() for one in self.refused], "notes": list(self.notes)}
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -68,9 +91,7 @@ class Report(NamedTuple):
                 f"wrote {self.rows:,} rows of {self.sessions:,} sessions and {self.subjects:,} people to {self.out}"
             ]
         if self.erasures:
-            lines.append(f"applied {self.erasures} new erasure request(s)")
-        for export, out in self.affected:
-            lines.append(f"export {export} holds rows that were erased since: delete {out} and make it again")
+            lines.append(f"noted {self.erasures} new erasure request(s)")
         lines += [f"note: {note}" for note in self.notes]
         if self.refused:
             lines.append(f"refused {len(self.refused)}:")
@@ -79,111 +100,175 @@ class Report(NamedTuple):
 
 
 def export(
-    folder: Folder, keys: Keys, order: Order, clock: Clock, *, progress: bool = False, demo: bool = False
-) -> Report:
+    folder: Folder, keys: Keys, order: Order, clock: Clock, *, progress: bool = False, demo: bool = False,
+    engine: str = "local", address: str | None = None, workers: int = 0,
+) -> Report:  # fmt: skip
     """Carry out an order. ``demo`` is for the demonstration's own admin side; no command sets it."""
     order.check()
-    # 1. erasures
-    erasures, refused = outboxes.apply_erasures(folder, order.sources, clock)
-    known = folder.ledger.known()
-    affected = tuple(outboxes.affected(folder, known))
-    # 2. bundles, one by one
-    today = day(clock.now())
-    accepted: list[Accepted] = []
-    paths = outboxes.bundles(order.sources)
-    step = _shown(len(paths), "checking", progress=progress)
-    for path in paths:
-        step()
-        try:
-            accepted.append(accept(path, keys, known, order.purpose, today, demo=demo))
-        except DesktopLoggerError as error:
-            refused.append(Refusal(path, error.message))
-    # 3. bundles, together
-    accepted, forked, notes = outboxes.chained(accepted, known)
-    accepted, few = _enough(accepted)
-    refused += forked + few
-    result = Report(None, order.out, False, 0, 0, 0, erasures, affected, tuple(refused), tuple(notes))
-    if not accepted:
-        return result
-    # 4. done before?
-    before = _same(folder, order, accepted)
-    if before is not None:
-        return result._replace(export=before)
-    # 5. rows
-    made = random_id()
-    with Draft(order.out) as draft:
-        written = draft.rows(order.form, accepted, keys, _shown(len(accepted), "exporting", progress=progress))
-        result = result._replace(refused=(*refused, *written.refused))
-        if not written.sessions:
-            return result
-        # 6. card, lineage, ledger, name
-        used = [one.bundle for one in written.sessions]
-        facts = card(made, today, order.form, _terms(order.purpose, used), written.tally)
-        draft.add("card.json", json.dumps(facts, indent=1) + "\n")
-        draft.add("README.md", readme(facts))
-        keep_lineage(folder, made, order, written.sessions)
-        rows = written.tally.rows.total()
-        folder.ledger.append(
-            clock, "exported", folder.who, export=made, purpose=order.purpose, format=order.form, rows=rows,
-            bundles={one.id: one.digest for one in used},
-        )  # fmt: skip
-        draft.finish()
-    return result._replace(
-        export=made, fresh=True, rows=rows, sessions=len(written.sessions), subjects=written.tally.people
-    )
-
-
-def _enough(accepted: list[Accepted]) -> tuple[list[Accepted], list[Refusal]]:
-    """Drop what is under a policy whose ``minimum_export`` asks for more people than there are."""
-    people: dict[str, set[str]] = defaultdict(set)
-    for one in accepted:
-        people[one.policy.id].add(one.subject)
-    kept, refused = [], []
-    for one in accepted:
-        least, here = one.policy.minimum_export, len(people[one.policy.id])
-        if here < least:
-            refused.append(Refusal(one.path, f"the policy asks for at least {least} people in an export; here: {here}"))
-        else:
-            kept.append(one)
-    return kept, refused
-
-
-def _same(folder: Folder, order: Order, accepted: list[Accepted]) -> str | None:
-    """The id of the export that is at ``out`` already, if it is this one. Raises ``Refused`` for anything else."""
-    if not os.path.lexists(order.out):
-        return None
+    out = os.path.abspath(order.out)
     try:
-        with open(os.path.join(order.out, "card.json"), encoding="utf-8") as file:
-            made = str(json.load(file)["export"])
-        lineage = read_lineage(folder, made)
-    except (OSError, ValueError, KeyError, TypeError):
-        lineage = {}
-    digests = sorted(one["digest"] for one in lineage.get("sessions", []))
-    same = (lineage.get("purpose"), lineage.get("format")) == (order.purpose, order.form)
-    if not same or digests != sorted(one.digest for one in accepted):
+        report = _carried_out(folder, keys, order, clock, progress, demo, engine, address, workers)
+    except Refused:
+        books.discard(folder, out)
+        raise
+    if report.export is None:
+        books.discard(folder, out)
+    else:
+        books.forget(folder, out)
+    return report
+
+
+def _carried_out(  # noqa: PLR0917 - one caller
+    folder: Folder, keys: Keys, order: Order, clock: Clock, progress: bool, demo: bool, engine: str,
+    address: str | None, workers: int,
+) -> Report:  # fmt: skip
+    # 1. erasures
+    erasures, refused = outboxes.note_erasures(folder, order.sources, clock)
+    known = folder.ledger.known()
+    if waiting := lineage.affected(folder, known):
+        raise Refused(
+            f"{len(waiting)} export(s) hold rows that people asked to erase: nothing is opened before that is done",
+            f"Run: desktop-logger admin erase --dir {folder.root} --from {order.sources[0]}",
+        )
+    today = day(clock.now())
+    wanted = Wanted(os.path.abspath(order.out), order.purpose, order.form, demo, order.published)
+    empty = Report(None, order.out, False, 0, 0, 0, erasures, (), ())
+    policies: dict[str, Policy] = {}
+    with books.opened(folder, wanted) as work:
+        # 2. bundles, one by one
+        step = _shown("checking", progress=progress)
+
+        def check(paths: list[str]) -> list[Accepted | Refusal]:
+            found: list[Accepted | Refusal] = []
+            for path in paths:
+                try:
+                    found.append(accept(path, keys, known, order.purpose, today, demo=demo))
+                except DesktopLoggerError as error:
+                    found.append(Refusal(path, error.message))
+            return found
+
+        for some in engines.run("local", check, _chunks(outboxes.bundles(order.sources)), workers=workers):
+            for one in some:
+                if isinstance(one, Refusal):
+                    refused.append(one)
+                else:
+                    policies[policy_key(one)] = one.policy
+                    work.accept(one)
+            step(len(some), None)
+        # 3. bundles, together
+        forked, notes = work.refuse_forks(known)
+
+        def few() -> list[Refusal]:
+            found = work.refuse_few(lambda key: policies[key].minimum_export, "an export")
+            if order.published:
+                found += work.refuse_few(lambda key: policies[key].minimum_group, "a published dataset")
+            return found
+
+        refused += forked + few()
+        empty = empty._replace(refused=tuple(refused), notes=tuple(notes))
+        # 4. done before?
+        if work.count() and os.path.lexists(order.out):
+            before = _same(order, work)
+            return empty._replace(export=before)
+        work.settle()
+        # 5. parts
+        total = work.count()
+        step = _shown("exporting", progress=progress)
+        step(total - work.count("part IS NULL"), total)
+        for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers):
+            refused += work.done(done)
+            step(len(done.written) + len(done.refused), total)
+        refused += few()  # what could not be read may have left too few
+        if total and work.count() != work.count("part IS NOT NULL"):
+            work.settle()
+            for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers):
+                refused += work.done(done)
+        work.settle()
+        if not work.count():
+            return empty._replace(refused=tuple(refused))
+        # 6. card, lineage, ledger, name
+        tally, used = work.tally(), [policies[key] for key in work.distinct("policy")]
+        subjects = len(work.distinct("subject"))
+        facts = card(
+            work.export, today, order.form, _terms(order.purpose, work, used), tally, subjects=subjects,
+            groups=len(work.distinct("grp")), published=order.published,
+        )  # fmt: skip
+        write_card(work.draft, facts)
+        work.keep_lineage(max(one.minimum_export for one in used))
+        if work.export not in known.exports:
+            folder.ledger.append(
+                clock, "exported", folder.who, export=work.export, purpose=order.purpose, format=order.form,
+                rows=tally.rows, bundles=work.count(), lineage=work.digest(), engine=engine,
+            )  # fmt: skip
+        _take_name(work.draft, wanted.out)
+        lineage.set_state(folder, work.export, "whole")
+        # 7. acknowledgements
+        sender = Sender(folder, keys.controller, today)
+        for place, digests in work.by_folder():
+            sender.exported(place, work.export, order.purpose, digests)
+        return empty._replace(
+            export=work.export, fresh=True, rows=tally.rows, sessions=work.count(), subjects=subjects,
+            refused=tuple(refused), notes=(*notes, *sender.notes()),
+        )  # fmt: skip
+
+
+def _chunks(paths: Iterator[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    for path in paths:
+        some.append(path)
+        if len(some) == _CHUNK:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _same(order: Order, work: Books) -> str:
+    """The id of the export that is at ``out`` already, if it is this one. Raises ``Refused`` for anything else."""
+    try:
+        made = str(read_card(order.out)["export"])
+    except (UsageError, KeyError):
+        made = ""
+    if not work.is_export(made):
         raise Refused(f"{order.out} exists already and is not this export", "Choose a new folder, or remove it first.")
     return made
 
 
-def _terms(purpose: str, used: list[Accepted]) -> Terms:
+def _take_name(draft: str, out: str) -> None:
+    """Give the dataset its name. Refuses a folder that has appeared there meanwhile."""
+    try:
+        disk.sync_folder(draft)
+        os.rename(draft, out)
+        disk.sync_folder(os.path.dirname(out))
+    except OSError as error:
+        if os.path.lexists(out):
+            raise Refused(f"{out} exists already", "Choose a new folder, or remove it first.") from None
+        raise unwritable(out, error) from None
+
+
+def _terms(purpose: str, work: Books, used: list[Policy]) -> Terms:
     """What all receipts and policies of an export allow together: the narrowest of each."""
     return Terms(
         purpose=purpose,
-        purpose_texts=tuple(sorted({one.purpose_text for one in used})),
-        forbidden=tuple(sorted({name for one in used for name in one.policy.forbidden_uses})),
-        onward=tuple(sorted(set.intersection(*(set(one.policy.onward_transfer) for one in used)))),
-        delete_after=min(one.manifest.delete_after for one in used),
+        purpose_texts=tuple(work.distinct("purpose_text")),
+        forbidden=tuple(sorted({name for one in used for name in one.forbidden_uses})),
+        onward=tuple(sorted(set.intersection(*(set(one.onward_transfer) for one in used)))),
+        delete_after=work.distinct("delete_after")[0],
+        minimum_export=max(one.minimum_export for one in used),
+        minimum_group=max(one.minimum_group for one in used),
     )
 
 
-def _shown(total: int, what: str, *, progress: bool) -> Callable[[], None]:
+def _shown(what: str, *, progress: bool) -> Callable[[int, int | None], None]:
     """A step counter on standard error, where somebody watches."""
     done = 0
 
-    def step() -> None:
+    def step(more: int, total: int | None) -> None:
         nonlocal done
-        done += 1
-        if progress and (done == total or done % 16 == 0):
-            print(f"\r{what} {done:,} of {total:,}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        done += more
+        if progress:
+            of = f" of {total:,}" if total is not None else ""
+            end = "\n" if done == total else ""
+            print(f"\r{what} {done:,}{of}", end=end, file=sys.stderr, flush=True)
 
     return step

@@ -1,7 +1,8 @@
 """The admin's own ledger: who registered, exported and erased what, on which day. A hash chain, one entry a line.
 
 Entry: canonical ``{seq, day, kind, who, prev, …facts}``; ``prev`` is the SHA-256 of the line before. Everything that
-an export must remember (registered subjects, erasures, bundles seen) is read back from here and from nowhere else.
+an export must remember of people and erasures is read back from here and from nowhere else; which bundles an export
+holds is in the lineage, of which an entry keeps the digest.
 Whoever can write the file can write it anew from any entry on: it shows tampering to those who kept its head.
 """
 
@@ -31,10 +32,12 @@ class Known(NamedTuple):
     """(device key in hex, segment): never open these again."""
     gone: frozenset[str]
     """Header digests of bundles that carried erased segments."""
-    seen: frozenset[str]
-    """Header digests of bundles that were exported before."""
     requests: frozenset[str]
-    """Ids of erasure requests that were applied."""
+    """Ids of erasure requests that were noted."""
+    carried_out: frozenset[str]
+    """Ids of those that were carried out in every export that is known."""
+    exports: frozenset[str]
+    """Ids of exports that were made."""
 
 
 class Ledger:
@@ -91,18 +94,24 @@ class Ledger:
         subjects: set[str] = set()
         erased: set[tuple[str, str]] = set()
         gone: set[str] = set()
-        seen: set[str] = set()
         requests: set[str] = set()
+        carried_out: set[str] = set()
+        exports: set[str] = set()
         for entry in self.entries():
             if entry["kind"] == "subject.added":
                 subjects.add(entry["subject"])
-            elif entry["kind"] == "erasure.applied":
+            elif entry["kind"] == "erasure.noted":
                 erased.update((entry["device"], segment) for segment in entry["segments"])
                 gone.update(entry["bundles"])
                 requests.add(entry["request"])
+            elif entry["kind"] == "erased":
+                carried_out.update(entry["requests"])
             elif entry["kind"] == "exported":
-                seen.update(entry["bundles"].values())
-        return Known(frozenset(subjects), frozenset(erased), frozenset(gone), frozenset(seen), frozenset(requests))
+                exports.add(entry["export"])
+        return Known(
+            frozenset(subjects), frozenset(erased), frozenset(gone), frozenset(requests), frozenset(carried_out),
+            frozenset(exports),
+        )  # fmt: skip
 
     def _lines(self) -> list[bytes]:
         """Whole lines; a torn last one, from a crash while appending, is not an entry."""

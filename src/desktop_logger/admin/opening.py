@@ -1,4 +1,4 @@
-"""One bundle, from a file to rows: every check that stands between a bundle and a dataset, in order.
+"""One bundle, from a file to records: every check that stands between a bundle and a dataset, in order.
 
 ``accept``  1. the format: bounds, digests, canonical form (``bundle.parse``)
             2. addressed to this admin, and opens
@@ -8,17 +8,20 @@
             6. the device that the receipt names signed the bundle
             7. not erased, not past its day
             8. the purpose: granted in the receipt
-``read``    9. the stream: the one the manifest names, whole, of a profile no finer than what was signed
-           10. keys: for scopes granted to this admin only, each fitting the stream's commitment
+            9. keys: for scopes granted to this admin only, each opening
+``read``   10. the stream: the one the manifest names, whole, of a profile no finer than what was signed; each key
+               fits its commitment
            11. every part of every frame opens, every record is in the vocabulary
 
-A bundle that fails says why and stops no other. Nothing here knows the subject's machine or the store.
+``accept`` needs the admin's key; ``read`` needs only the keys of this segment's granted scopes, so that it can run
+elsewhere. A bundle that fails says why and stops no other. Nothing here knows the subject's machine or the store.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -28,10 +31,11 @@ from desktop_logger.bundle import Bundle, Manifest
 from desktop_logger.consent import notices
 from desktop_logger.consent import receipt as receipts
 from desktop_logger.consent.receipt import Receipt
-from desktop_logger.errors import IntegrityError, Refused
-from desktop_logger.inspection.rows import Row, segment_rows
+from desktop_logger.dataset.arrow import Session
+from desktop_logger.errors import IntegrityError, Refused, Unreadable
+from desktop_logger.inspection.columns import check, ordered
 from desktop_logger.policy import Policy
-from desktop_logger.records.profiles import PROFILES
+from desktop_logger.records.profiles import PROFILES, may_become
 from desktop_logger.sealing import fingerprint, hexdigest
 from desktop_logger.segments import format as segment_format
 from desktop_logger.segments import reading
@@ -58,10 +62,30 @@ class Accepted(NamedTuple):
     receipt: str
     scopes: tuple[str, ...]
     """Scopes granted to this admin."""
-    finest: int
-    """Rank of the finest profile that may leave, by both receipt and policy."""
+    terms: tuple[str, ...]
+    """Profiles that may leave, by receipt and by policy."""
     purpose_text: str
     policy: Policy
+    keys: dict[str, bytes]
+    """The scope keys of this one stream."""
+
+
+class Readable(NamedTuple):
+    """What reading one bundle takes, wherever it is done: no key of a person's or of the admin's."""
+
+    path: str
+    digest: str
+    segment: str
+    stream: str
+    state: str
+    profile: str
+    carried: tuple[str, ...]
+    """Scopes in the stream."""
+    receipt: str
+    terms: tuple[str, ...]
+    keys: dict[str, bytes]
+    session: int
+    group: int
 
 
 def load(path: str) -> Bundle:
@@ -123,7 +147,7 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
     scopes = next((one.scopes for one in receipt.processing.recipients if one.fingerprint == me), ())
     if not scopes:
         raise Refused("the receipt grants nothing to this admin's key")
-    terms = [one.profile for one in (receipt.processing.release, signed.release) if one is not None]
+    terms = tuple(one.profile for one in (receipt.processing.release, signed.release) if one is not None)
     if len(terms) < 2:
         raise Refused("the person agreed to no release")
     return Accepted(
@@ -136,10 +160,33 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
         subject=subject.identity_fingerprint,
         receipt=manifest.receipt,
         scopes=tuple(scopes),
-        finest=max(PROFILES[name].rank for name in terms),
+        terms=terms,
         purpose_text=granted[purpose],
         policy=signed,
+        keys=_scope_keys(bundle, manifest, scopes, keys),
     )
+
+
+def _scope_keys(bundle: Bundle, manifest: Manifest, granted: Collection[str], keys: Keys) -> dict[str, bytes]:
+    """Check 9. The stanzas are bound to the stream's header: a key of another stream does not open."""
+    found: dict[str, bytes] = {}
+    me = fingerprint(keys.reader.public)
+    header_digest = bytes.fromhex(manifest.stream)
+    for stanza in map(keystore.stanza_from_wire, bundle.stanzas):
+        if stanza.reader != me:
+            continue
+        if (stanza.stream, stanza.role) != ("release", "admin") or stanza.scope not in granted:
+            raise IntegrityError(f"a stanza for {stanza.scope}, which was not granted to this admin")
+        info = segment_format.stanza_info("admin", stanza.scope, header_digest)
+        try:
+            found[stanza.scope] = keys.reader.open(stanza.sealed, info)
+        except Unreadable:
+            raise Unreadable(
+                f"the key for {stanza.scope} is not the one of the stream that the manifest names"
+            ) from None
+    if set(found) != set(granted) & set(manifest.scopes):
+        raise IntegrityError("stanzas of granted scopes are missing")
+    return found
 
 
 # Thousands of bundles share a few receipts and policies: each is checked once and kept once.
@@ -169,44 +216,33 @@ def _check_policy(signed: Policy, payload: bytes, receipt: Receipt, keys: Keys) 
         raise IntegrityError("the policy is neither the one that the person was shown nor a later one")
 
 
-def read(accepted: Accepted, keys: Keys) -> tuple[list[Row], str]:
-    """Checks 9 to 11: all rows of the bundle's stream, and their profile."""
-    bundle = load(accepted.path)
-    if bundle.digest != accepted.digest:
+def read(one: Readable) -> Session:
+    """Checks 10 and 11: all records of the bundle's granted scopes, in order."""
+    bundle = load(one.path)
+    if bundle.digest != one.digest:
         raise IntegrityError("the file changed while it was being exported")
-    # 9. the stream
+    # 10. the stream
     body = segment_format.scan(bundle.stream)
-    header, manifest = body.header, accepted.manifest
+    header = body.header
     named = (header.segment, body.header_digest.hex(), header.profile, header.scopes, header.receipt, header.stream)
-    if named != (
-        manifest.segment, manifest.stream, manifest.profile, manifest.scopes, manifest.receipt, "release",
-    ):  # fmt: skip
+    if named != (one.segment, one.stream, one.profile, one.carried, one.receipt, "release"):
         raise IntegrityError("the stream is not the one that the manifest names")
-    if PROFILES[header.profile].rank < accepted.finest:
+    if not all(may_become(PROFILES[name], PROFILES[header.profile]) for name in one.terms):
         raise Refused(f"recorded as {header.profile}: finer than what was signed")
-    if body.rest or body.final != (manifest.state == "sealed"):
+    if body.rest or body.final != (one.state == "sealed"):
         raise IntegrityError("the stream is truncated or altered")
-    # 10. the keys
-    scope_keys: dict[str, bytes] = {}
-    me = fingerprint(keys.reader.public)
-    for stanza in map(keystore.stanza_from_wire, bundle.stanzas):
-        if stanza.reader != me:
-            continue
-        if (stanza.stream, stanza.role) != ("release", "admin") or stanza.scope not in accepted.scopes:
-            raise IntegrityError(f"a stanza for {stanza.scope}, which was not granted to this admin")
-        scope_keys[stanza.scope] = reading.open_stanza(body, "admin", stanza.scope, stanza.sealed, keys.reader)
-    if set(scope_keys) != set(accepted.scopes) & set(header.scopes):
-        raise IntegrityError("stanzas of granted scopes are missing")
     # 11. the parts
     parts: dict[str, list[Any]] = {}
     count = 0
-    for scope, _, part in reading.parts(body, scope_keys):
+    for scope, _, part in reading.parts(body, one.keys):
         records = reading.unpack(part)
         count += records.size
         if count > MOST_RECORDS:  # compressed well, a small file could ask for all memory
             raise IntegrityError("more records than a segment can hold")
         parts.setdefault(scope, []).append(records)
-    return segment_rows(parts, PROFILES[header.profile]), header.profile
+    records, scopes = ordered(parts)
+    check(records, scopes, PROFILES[header.profile])
+    return Session(one.session, one.group, header.profile, records, scopes)
 
 
 def _bytes(text: Any, what: str) -> bytes:

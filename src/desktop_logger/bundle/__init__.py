@@ -1,7 +1,10 @@
-"""Bundles and erasure requests: what travels between a person's machine and an admin. Pure bytes, no I/O."""
+"""Bundles, erasure requests, acknowledgements: what travels between a person and an admin. Pure bytes, no I/O."""
 
 from __future__ import annotations
 
+from .acknowledgement import LIMIT as ACK_LIMIT
+from .acknowledgement import MOST_BUNDLES, Acknowledgement, parse_acknowledgement, write_erased, write_exported
+from .acknowledgement import SUFFIX as ACK_SUFFIX
 from .erasure import LIMIT as ERASURE_LIMIT
 from .erasure import SUFFIX as ERASURE_SUFFIX
 from .erasure import Erasure, parse_erasure, write_erasure
@@ -9,12 +12,16 @@ from .format import FILE_LIMIT, FIRST, MAGIC, SUFFIX, Bundle, check_signature, o
 from .manifest import Manifest, manifest_of
 
 __all__ = [
+    "ACK_LIMIT",
+    "ACK_SUFFIX",
     "ERASURE_LIMIT",
     "ERASURE_SUFFIX",
     "FILE_LIMIT",
     "FIRST",
     "MAGIC",
+    "MOST_BUNDLES",
     "SUFFIX",
+    "Acknowledgement",
     "Bundle",
     "Erasure",
     "Manifest",
@@ -22,7 +29,10 @@ __all__ = [
     "manifest_of",
     "open_contents",
     "parse",
+    "parse_acknowledgement",
     "parse_erasure",
     "write",
+    "write_erased",
     "write_erasure",
+    "write_exported",
 ]

@@ -29,12 +29,15 @@ class Erasure(NamedTuple):
     """Header digests of the bundles that carried them, so that the chain stays checkable without them."""
 
 
-def write_erasure(device: Signer, segments: list[str], bundles: list[str]) -> bytes:
-    """A signed request to erase released ``segments``, carried by bundles with these header digests."""
+def write_erasure(device: Signer, segments: list[str], bundles: list[str], request: str | None = None) -> bytes:
+    """A signed request to erase released ``segments``, carried by bundles with these header digests.
+
+    ``request`` is its id, by which an acknowledgement answers it; fresh where it is not given.
+    """
     body = {
         "v": VERSION,
         "kind": "erasure",
-        "request": random_id(),
+        "request": request or random_id(),
         "device": device.public.hex(),
         "segments": sorted(segments),
         "bundles": sorted(bundles),

@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from . import stewarding
+
 app = typer.Typer(no_args_is_help=True, help="For the organisation: keys, policy, registered people, export.")
 policy = typer.Typer(no_args_is_help=True, help="Sign a policy, or sign it a second time.")
 subjects = typer.Typer(no_args_is_help=True, help="Register people by their key's fingerprint.")
 app.add_typer(policy, name="policy")
 app.add_typer(subjects, name="subjects")
+stewarding.register(app)
 
 _Dir = Annotated[str, typer.Option("--dir", help="The admin folder that `admin init` made.", metavar="DIR")]
 _PassphraseFd = Annotated[
@@ -126,24 +129,37 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
         list[str], typer.Option("--from", help="A folder with bundles; may be given more than once.", metavar="OUTBOX")
     ],
     form: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.", metavar="NAME")] = "parquet",
+    published: Annotated[
+        bool, typer.Option("--published", help="For others too: the policy's minimum_group applies.")
+    ] = False,
+    engine: Annotated[
+        str, typer.Option("--engine", help="local (threads) or ray (a cluster).", metavar="NAME")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", help="The Ray cluster; none: one on this machine.", metavar="HOST:PORT")
+    ] = None,
     passphrase_fd: _PassphraseFd = None,
     as_json: _Json = False,
 ) -> None:
     """Open the bundles that grant the purpose, and write redacted rows with a data card.
 
-    Erasure requests in the outboxes are applied first. What is refused is listed with its reason and stops nothing.
+    While an erasure request waits for an earlier export, nothing is opened: `admin erase` comes first. What is refused
+    is listed with its reason and stops nothing. What was interrupted goes on when the same command runs again.
     """
-    from desktop_logger.admin.dataset import Order
+    from desktop_logger.admin import engines
+    from desktop_logger.admin.export import Order
     from desktop_logger.admin.export import export as run
     from desktop_logger.admin.folder import Folder
     from desktop_logger.clock import Clock
 
     from . import passphrase
 
-    order = Order(tuple(source), out, purpose, form)
+    order = Order(tuple(source), out, purpose, form, published)
     folder = Folder(directory)
     order.check()
-    report = run(folder, folder.unlock(passphrase.obtain(passphrase_fd)), order, Clock(), progress=_progress())
+    engines.check(engine)
+    keys = folder.unlock(passphrase.obtain(passphrase_fd))
+    report = run(folder, keys, order, Clock(), progress=_progress(), engine=engine, address=address)
     print(json.dumps(report.to_json()) if as_json else "\n".join(report.lines()))
     if report.export is None:
         raise typer.Exit(1)

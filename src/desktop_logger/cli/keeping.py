@@ -177,12 +177,14 @@ _WORDS = {
     "erased.intent": "a deletion began",
     "erased.done": "a deletion was finished",
     "erasure.requested": "erasure of what had been released was asked for",
+    "acknowledged": "your organisation said what it did",
     "checkpoint": "older entries were folded",
 }
 
 
 def ledger(
     what: Annotated[str | None, typer.Argument(help="`head`: only the newest entry's digest, to keep.")] = None,
+    exports: Annotated[bool, typer.Option("--exports", help="Who exported what, as they acknowledged.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read the ledger: what happened to consent and segments, by day. Keep its head to notice changes later."""
@@ -197,6 +199,11 @@ def ledger(
         )
     place = home()
     place.check()
+    if exports:
+        from . import hearing
+
+        hearing.exports(place, as_json=as_json)
+        return
     book = Ledger(place, Clock())
     if not book.exists():
         print(json.dumps({"head": None, "entries": []}) if as_json else "there is no ledger yet")

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_logger.errors import IntegrityError
-from desktop_logger.records import classes, profiles, registry
-from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.layout import KINDS
-from desktop_logger.records.profiles import SCOPES, Profile
+from desktop_logger.records import registry
+from desktop_logger.records.classes import Action, Button, Command, Direction, KeyClass, Reason
+from desktop_logger.records.layout import KINDS, RECORD_FIELDS
+from desktop_logger.records.profiles import COUNT_HIGH, COUNT_LOW, SCOPES, Profile
 
 Records = np.ndarray[Any, np.dtype[np.void]]
 """Dtype ``segments.reading.RECORDS``."""
@@ -33,10 +33,10 @@ _WORDS: dict[str, dict[int, str]] = {
     "button": {one.value: one.name.lower() for one in Button},
     "direction": {one.value: one.name.lower() for one in Direction},
     "reason": {one.value: one.name.lower() for one in Reason},
-    "action": {one.value: one.name.lower() for one in getattr(classes, "Action", ())},
+    "action": {one.value: one.name.lower() for one in Action},
 }
 _SIGNED = ("dx", "dy")
-_NOISY = (getattr(profiles, "COUNT_LOW", 0), getattr(profiles, "COUNT_HIGH", 0))
+_NOISY = (COUNT_LOW, COUNT_HIGH)
 """Bounds of a count with noise (profile ``counts``): it may be negative."""
 _ORDER = (
     "class", "command", "button", "direction", "action", "reason", "n_text", "n_edit", "n", "dx", "dy", "duration",
@@ -155,14 +155,17 @@ def ordered(parts: Mapping[str, list[Records]]) -> tuple[Records, Codes]:
                 arrays.append(records)
                 scopes.append(np.full(records.size, code, np.uint8))
     if not arrays:
-        from desktop_logger.segments.reading import RECORDS
-
-        return np.empty(0, RECORDS), np.empty(0, np.uint8)
+        return np.empty(0, np.dtype(RECORD_FIELDS)), np.empty(0, np.uint8)
     records, scope = np.concatenate(arrays), np.concatenate(scopes)
     if len(arrays) > 1 or np.any(records["t"][1:] < records["t"][:-1]):
         order = np.argsort(records["t"], kind="stable")
         records, scope = records[order], scope[order]
     return records, scope
+
+
+def check(records: Records, scopes: Codes, profile: Profile) -> None:
+    """Raise ``IntegrityError`` unless every record is in the vocabulary of the profile."""
+    columns(records, scopes, profile)
 
 
 def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:

@@ -22,7 +22,7 @@ KINDS = frozenset(
     {
         "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped",
         "segment.opened", "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done",
-        "erasure.requested", "checkpoint",
+        "erasure.requested", "acknowledged", "checkpoint",
     }
 )  # fmt: skip
 RESERVED = ("seq", "day", "kind", "prev", "next", "sig")

@@ -17,6 +17,8 @@ from .profiles import Profile
 
 RECORD = struct.Struct("<IBBHHHI")
 RECORD_BYTES = RECORD.size
+RECORD_FIELDS = [("t", "<u4"), ("kind", "u1"), ("code", "u1"), ("a", "<u2"), ("b", "<u2"), ("c", "<u2"), ("d", "<u4")]
+"""The same, as numpy spells it."""
 
 Redacted = NewType("Redacted", bytes)
 """Whole records that went through the redactor: the only thing the pipe and the writer accept."""

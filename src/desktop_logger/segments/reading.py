@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from desktop_logger.errors import IntegrityError, Unreadable
-from desktop_logger.records.layout import RECORD_BYTES
+from desktop_logger.records.layout import RECORD_BYTES, RECORD_FIELDS
 from desktop_logger.sealing import ReaderKey, ScopeReader, StreamKeys
 
 from .format import Body, part_aad, stanza_info
@@ -23,9 +23,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-RECORDS = np.dtype(
-    [("t", "<u4"), ("kind", "u1"), ("code", "u1"), ("a", "<u2"), ("b", "<u2"), ("c", "<u2"), ("d", "<u4")]
-)
+RECORDS = np.dtype(RECORD_FIELDS)
 """One record, field by field as in ``records.layout``."""
 
 _MALFORMED = "a part is malformed although it opened"

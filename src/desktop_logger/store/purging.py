@@ -201,7 +201,7 @@ def _request_erasure(home: Home, ledger: Ledger, intent: Entry) -> list[str]:
     except NoConsent:
         return ["What had been released cannot be recalled by this program: its signing key ended with your consent."]
     home.create(home.outbox)
-    disk.replace(path, bundle.write_erasure(device, released, bundles))
+    disk.replace(path, bundle.write_erasure(device, released, bundles, intent["request"]))
     ledger.append("erasure.requested", segments=released, file=name)
     return [f"An erasure request for what had been released waits in the outbox: {name}"]
 

@@ -1,0 +1,212 @@
+"""Erasure that follows the data: from a person's request to every row of it that the organisation has.
+
+1. requests are noted (from here on export and build refuse what they name)
+2. drafts of unfinished exports are thrown away
+3. every export that holds affected sessions: those rows are taken out and a second reading finds none; card counted
+   anew; too few people left for the policy's minimum: all of it goes
+4. the same for every dataset that was built from it, and from that
+5. lineage keeps only the digests; bundles of erased segments that lie in the outboxes are deleted
+6. models that were trained on any of it are named, from run records: they cannot be unlearned here, and that is said
+7. ledger entry; then, for each request, an acknowledgement signed by the controller's key
+
+Invariants: every step can be repeated, and a crash at any point is finished by the next run; a request is acknowledged
+only when nothing that is known of it is left. An export whose folder is gone must be found or declared deleted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from desktop_logger import bundle
+from desktop_logger.bundle import ERASURE_LIMIT, ERASURE_SUFFIX, FILE_LIMIT
+from desktop_logger.clock import Clock, day
+from desktop_logger.dataset import erasing
+from desktop_logger.dataset import folder as datasets
+from desktop_logger.errors import DesktopLoggerError, IntegrityError, UsageError
+
+from . import books, lineage, outboxes
+from .acknowledging import Sender
+from .folder import Folder, Keys
+from .lineage import Affected
+from .opening import contents_of
+from .outboxes import Refusal
+from .runs import Trained, trained_on
+
+
+class Erased(NamedTuple):
+    """What one run did."""
+
+    requests: tuple[str, ...]
+    """Carried out and acknowledged now."""
+    exports: tuple[dict[str, Any], ...]
+    """``{dataset, path, rows, sessions, parts}`` for each dataset that was rewritten."""
+    missing: tuple[tuple[str, str], ...]
+    """(export, where it was): these requests stay outstanding."""
+    bundles: int
+    """Bundle files that were deleted from the outboxes."""
+    models: tuple[Trained, ...]
+    refused: tuple[Refusal, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``admin erase --json``."""
+        return {
+            "requests": list(self.requests), "exports": list(self.exports),
+            "missing": [{"export": export, "out": out} for export, out in self.missing], "bundles": self.bundles,
+            "models": [one._asdict() for one in self.models],
+            "refused": [one._asdict() for one in self.refused], "notes": list(self.notes),
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        lines = [f"carried out {len(self.requests)} erasure request(s)"]
+        lines += [
+            f"  {one['path']}: {one['rows']:,} rows of {one['sessions']:,} session(s) are gone; none is left"
+            for one in self.exports
+        ]
+        if self.bundles:
+            lines.append(f"  deleted {self.bundles} bundle(s) from the outboxes")
+        lines += [
+            f"export {export} is not at {out}: say where it is (--moved), or that it is deleted (--deleted)"
+            for export, out in self.missing
+        ]
+        lines += [
+            f"model of run {one.run} was trained on {one.dataset}: train it again without ({one.path})"
+            for one in self.models
+        ]
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"refused: {one}" for one in self.refused]
+        return lines
+
+
+class Request(NamedTuple):
+    """What to carry out, and with what help."""
+
+    sources: tuple[str, ...]
+    runs: tuple[str, ...] = ()
+    """Folders with run records."""
+    moved: tuple[tuple[str, str], ...] = ()
+    """(export, where it is now)."""
+    deleted: tuple[str, ...] = ()
+    """Exports that the steward declares deleted."""
+
+
+def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
+    """Carry out every erasure request that is noted or lies in the outboxes."""
+    # 1. requests
+    _, refused = outboxes.note_erasures(folder, request.sources, clock)
+    known = folder.ledger.known()
+    # 2. drafts
+    if known.requests - known.carried_out:
+        for out in books.unfinished(folder):
+            books.discard(folder, out)
+    # 3. and 4. exports, and what was made from them
+    done: list[dict[str, Any]] = []
+    missing: list[tuple[str, str]] = []
+    for one in lineage.affected(folder, known):
+        place = dict(request.moved).get(one.export, one.out)
+        if one.export in request.deleted:
+            lineage.set_state(folder, one.export, "gone")
+        elif not _is_at(one.export, place):
+            missing.append((one.export, place))
+            continue
+        else:
+            done += _follow(folder, one, place)
+        # 5. lineage
+        lineage.forget(folder, one.export, one.sessions)
+    waiting = sorted(known.requests - known.carried_out)
+    bundles = _delete_bundles(request.sources, known.gone)
+    # 6. models
+    touched = {one["dataset"] for one in done} | _built_before(folder, known.gone)
+    places = dict.fromkeys([*request.runs, *(os.path.join(os.path.dirname(one["path"]), "runs") for one in done)])
+    models = trained_on((place for place in places if os.path.isdir(place)), touched)
+    result = Erased((), tuple(done), tuple(missing), bundles, tuple(models), tuple(refused), ())
+    if missing or not waiting:
+        return result
+    # 7. ledger, acknowledgements
+    sender = Sender(folder, keys.controller, day(clock.now()))
+    rows = sum(one["rows"] for one in done)
+    noted = {one["request"]: one for one in folder.ledger.entries() if one["kind"] == "erasure.noted"}
+    found = _where(request.sources)
+    folder.ledger.append(
+        clock, "erased", folder.who, requests=waiting, rows=rows, deleted=sorted(request.deleted),
+        exports=[one["dataset"] for one in done], models=[one.run for one in models],
+    )  # fmt: skip
+    for name in waiting:
+        sender.erased(
+            found.get(name), name, exports=len(done), rows=rows, models=[one.run for one in models],
+            digests=noted[name]["bundles"],
+        )  # fmt: skip
+    return result._replace(requests=tuple(waiting), notes=tuple(sender.notes()))
+
+
+def _is_at(export: str, place: str) -> bool:
+    """Whether this export lies there. One that crashed before it had its name has no folder, and was discarded."""
+    try:
+        return bool(datasets.read_card(place)["export"] == export)
+    except (UsageError, KeyError):
+        return False
+
+
+def _follow(folder: Folder, one: Affected, place: str) -> list[dict[str, Any]]:
+    """Steps 3 and 4 for one export."""
+    facts = datasets.read_card(place)
+    left = lineage.without(folder, one.export, one.sessions)
+    done = [_take_out(place, facts, one.sessions, left)]
+    seen = {os.path.abspath(place)}
+    coming = datasets.derived(place)
+    while coming:
+        _, path = coming.pop()
+        if path in seen or not os.path.isdir(path):
+            continue
+        seen.add(path)
+        done.append(_take_out(path, datasets.read_card(path), one.sessions, left))
+        coming += datasets.derived(path)
+    return done
+
+
+def _take_out(path: str, facts: dict[str, Any], sessions: Collection[int], left: tuple[int, int]) -> dict[str, Any]:
+    dropped = erasing.drop(path, frozenset(sessions))
+    people, remaining = left
+    if 0 < people < int(facts.get("minimum_export", 1)):
+        erasing.drop_everything(path)
+        people = remaining = 0
+        dropped = dropped._replace(rows=int(facts["rows"]))
+    datasets.write_card(path, erasing.recount(path, facts, remaining, people))
+    datasets.clear_pending(path)
+    identity = facts.get("dataset") or facts["export"]
+    return {"dataset": identity, "path": path, "rows": dropped.rows, "sessions": len(sessions), "parts": dropped.parts}
+
+
+def _built_before(folder: Folder, gone: frozenset[str]) -> set[str]:
+    """Exports that held bundles of these digests, whether they were rewritten now or by a run that was interrupted."""
+    with lineage.opened(lineage.path_of(folder)) as connection:
+        connection.execute("CREATE TEMP TABLE named (digest TEXT)")
+        connection.executemany("INSERT INTO temp.named VALUES (?)", ((one,) for one in gone))
+        rows = connection.execute(
+            "SELECT DISTINCT export FROM sessions WHERE digest IN (SELECT digest FROM temp.named)"
+        )
+        return {str(export) for (export,) in rows}
+
+
+def _delete_bundles(sources: Collection[str], gone: frozenset[str]) -> int:
+    """Bundles of erased segments would still open for us: they go."""
+    deleted = 0
+    for path in outboxes.bundles(sources) if gone else ():
+        with suppress(IntegrityError, OSError):
+            if bundle.parse(contents_of(path, FILE_LIMIT)).digest in gone:
+                os.unlink(path)
+                deleted += 1
+    return deleted
+
+
+def _where(sources: Collection[str]) -> dict[str, str]:
+    """Request → the folder that it was delivered in."""
+    found: dict[str, str] = {}
+    for path in outboxes.listed(sources, ERASURE_SUFFIX):
+        with suppress(DesktopLoggerError):
+            found[bundle.parse_erasure(contents_of(path, ERASURE_LIMIT)).request] = os.path.dirname(path)
+    return found

@@ -1,0 +1,141 @@
+"""Where every row of every export came from: row group → bundle → segment → receipt. Stays with the steward.
+
+One SQLite file in the admin folder. It is what erasure follows, and what tells a bundle that was exported before from
+one that was not. Invariants: a session of an export is in it before the export has its name; what was erased keeps only
+its bundle's digest; nothing of it is ever part of a dataset.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from desktop_logger import disk
+from desktop_logger.errors import IntegrityError, Unavailable
+from desktop_logger.sealing import hexdigest
+
+from .folder import Folder
+from .ledger import Known
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS exports (
+    export TEXT PRIMARY KEY, purpose TEXT NOT NULL, format TEXT NOT NULL, out TEXT NOT NULL, state TEXT NOT NULL,
+    minimum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS sessions (
+    export TEXT NOT NULL, session INTEGER NOT NULL, part TEXT, row_group INTEGER, rows INTEGER NOT NULL,
+    bundle TEXT, digest TEXT NOT NULL, segment TEXT, device TEXT, receipt TEXT, subject TEXT,
+    erased INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (export, session)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_digest ON sessions (digest);
+CREATE INDEX IF NOT EXISTS by_segment ON sessions (device, segment);
+"""
+
+
+class Affected(NamedTuple):
+    """An export that still holds rows of erased segments."""
+
+    export: str
+    out: str
+    sessions: tuple[int, ...]
+
+
+def path_of(folder: Folder) -> str:
+    """Where the lineage lies."""
+    return os.path.join(folder.lineage, "lineage.sqlite")
+
+
+@contextmanager
+def opened(path: str, tables: str = _TABLES) -> Iterator[sqlite3.Connection]:
+    """A database of ours (0600), committed when the block ends well. Its errors become ours."""
+    try:
+        if not os.path.lexists(path):
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(disk.create(path))
+        connection = sqlite3.connect(path, timeout=10, isolation_level="IMMEDIATE", check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"cannot use {path}: {error}", "Make room, or check that the folder is yours.") from None
+    try:
+        connection.executescript(tables)
+        yield connection
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"cannot use {path}: {error}", "Make room, then run it again: it goes on.") from None
+    except sqlite3.DatabaseError as error:
+        raise IntegrityError(f"{path} is damaged: {error}", "Restore a copy of the admin folder.") from None
+    finally:
+        connection.close()
+
+
+def put_known(connection: sqlite3.Connection, known: Known) -> None:
+    """What was erased, as temporary tables: ``erased(device, segment)`` and ``gone(digest)``."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS erased (device TEXT, segment TEXT)")
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS gone (digest TEXT PRIMARY KEY)")
+    connection.executemany("INSERT INTO temp.erased VALUES (?, ?)", known.erased)
+    connection.executemany("INSERT OR IGNORE INTO temp.gone VALUES (?)", ((one,) for one in known.gone))
+
+
+def affected(folder: Folder, known: Known) -> list[Affected]:
+    """Exports that still hold rows of erased segments, with those sessions."""
+    found: dict[tuple[str, str], list[int]] = {}
+    with opened(path_of(folder)) as connection:
+        put_known(connection, known)
+        rows = connection.execute(
+            "SELECT s.export, e.out, s.session FROM sessions s JOIN exports e USING (export) WHERE NOT s.erased AND ("
+            "s.digest IN (SELECT digest FROM temp.gone) OR EXISTS (SELECT 1 FROM temp.erased x"
+            " WHERE x.device = s.device AND x.segment = s.segment)) ORDER BY s.export, s.session"
+        )
+        for export, out, session in rows:
+            found.setdefault((export, out), []).append(session)
+    return [Affected(export, out, tuple(sessions)) for (export, out), sessions in found.items()]
+
+
+def forget(folder: Folder, export: str, sessions: Iterable[int]) -> None:
+    """Mark sessions as erased and keep of them only their bundles' digests."""
+    with opened(path_of(folder)) as connection:
+        connection.executemany(
+            "UPDATE sessions SET erased = 1, rows = 0, part = NULL, row_group = NULL, bundle = NULL, segment = NULL,"
+            " device = NULL, receipt = NULL, subject = NULL WHERE export = ? AND session = ?",
+            ((export, one) for one in sessions),
+        )
+
+
+def without(folder: Folder, export: str, sessions: Iterable[int]) -> tuple[int, int]:
+    """How many people and sessions an export holds besides these sessions."""
+    with opened(path_of(folder)) as connection:
+        connection.execute("CREATE TEMP TABLE going (session INTEGER PRIMARY KEY)")
+        connection.executemany("INSERT INTO temp.going VALUES (?)", ((one,) for one in sessions))
+        query = (
+            "SELECT COUNT(DISTINCT subject), COUNT(*) FROM sessions WHERE export = ? AND NOT erased"
+            " AND session NOT IN (SELECT session FROM temp.going)"
+        )
+        people, left = connection.execute(query, (export,)).fetchone()
+    return int(people), int(left)
+
+
+def digest(folder: Folder, export: str) -> str:
+    """SHA-256 over the sorted header digests of an export's bundles, erased ones too: what the ledger keeps."""
+    with opened(path_of(folder)) as connection:
+        query = "SELECT digest FROM sessions WHERE export = ? ORDER BY digest"
+        return hexdigest("\n".join(one for (one,) in connection.execute(query, (export,))).encode())
+
+
+def set_state(folder: Folder, export: str, state: str) -> None:
+    """``writing``, ``whole`` or ``gone``."""
+    with opened(path_of(folder)) as connection:
+        connection.execute("UPDATE exports SET state = ? WHERE export = ?", (state, export))
+
+
+def read_lineage(folder: Folder, export: str) -> dict[str, Any]:
+    """The lineage of one export, as plain values. Raises ``ValueError`` where there is none."""
+    with opened(path_of(folder)) as connection:
+        connection.row_factory = sqlite3.Row
+        head = connection.execute("SELECT * FROM exports WHERE export = ?", (export,)).fetchone()
+        if head is None:
+            raise ValueError("no export of ours")
+        rows = connection.execute("SELECT * FROM sessions WHERE export = ? ORDER BY session", (export,)).fetchall()
+    return {"v": 2, **dict(head), "sessions": [dict(one) for one in rows]}

@@ -1,0 +1,146 @@
+"""Columns of records as Arrow tables: closed words as dictionaries, numbers in narrow types, units in the metadata.
+
+Invariants: the schema is made from ``inspection.rows`` and the field registry and from nothing else; arrays go from
+numpy to Arrow without a Python object per record; a column that no record of a table has is nulls, never left out.
+Needs the extra ``dataset`` (pyarrow), which is loaded when the first function runs.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from desktop_logger.errors import Unavailable
+from desktop_logger.inspection.columns import Codes, Columns, Records, columns
+from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS, Field
+from desktop_logger.records import registry
+from desktop_logger.records.profiles import PROFILES
+
+SCHEMA_VERSION = "1"
+ALL_FIELDS = (*EXPORT_FIELDS, *FIELDS)
+_WIDTHS = {"session": "int64", "split_group": "int8", "gap": "int64", "seconds": "int64"}
+
+
+class Session(NamedTuple):
+    """One segment's records, in order, and what an export says of them."""
+
+    number: int
+    group: int
+    profile: str
+    records: Records
+    scopes: Codes
+
+
+def pyarrow() -> Any:
+    """The library, or ``Unavailable`` with the remedy."""
+    try:
+        import pyarrow as pa
+        import pyarrow.compute
+        import pyarrow.parquet
+    except ImportError:
+        raise Unavailable(
+            "datasets need pyarrow, which is not installed", "Run: pip install 'desktop-logger[dataset]'"
+        ) from None
+    return pa
+
+
+def units(name: str) -> dict[str, str]:
+    """Profile → unit of a column, from the field registry; empty where it has none."""
+    found: dict[str, str] = {}
+    for field in registry.FIELDS:
+        if field.name == name:
+            found.update({profile: unit for profile, unit in field.unit.items() if profile not in found})
+    return found
+
+
+def kind_of(field: Field) -> str:
+    """The Arrow type of a column, in words."""
+    if field.kind == "words":
+        return "dictionary<int8, string>"
+    return "double" if field.kind == "float" else _WIDTHS.get(field.name, "int32")
+
+
+@lru_cache(maxsize=1)
+def schema() -> Any:
+    """The Arrow schema of an export, with meaning and units in each field's metadata."""
+    arrow = pyarrow()
+    kinds = {
+        "dictionary<int8, string>": arrow.dictionary(arrow.int8(), arrow.string()), "double": arrow.float64(),
+        "int64": arrow.int64(), "int32": arrow.int32(), "int8": arrow.int8(),
+    }  # fmt: skip
+    fields = [
+        arrow.field(
+            field.name, kinds[kind_of(field)],
+            metadata={"meaning": field.meaning, **{f"unit:{name}": unit for name, unit in units(field.name).items()}},
+        )
+        for field in ALL_FIELDS
+    ]  # fmt: skip
+    # what Hugging Face `datasets` reads: without it, it does not accept dictionaries
+    features = {
+        field.name: {"dtype": {"double": "float64"}.get(kind_of(field), kind_of(field)), "_type": "Value"}
+        if field.kind != "words"
+        else {"dtype": "string", "_type": "Value"}
+        for field in ALL_FIELDS
+    }
+    return arrow.schema(
+        fields, {"desktop-logger.schema": SCHEMA_VERSION, "huggingface": json.dumps({"info": {"features": features}})}
+    )
+
+
+def table(sessions: list[Session]) -> tuple[Any, list[Columns]]:
+    """One Arrow table of whole sessions, in their order, and the columns it was made from.
+
+    Raises ``IntegrityError`` for a record outside the vocabulary.
+    """
+    tables, made = [], []
+    start = 0
+    while start < len(sessions):  # sessions of one profile that follow each other are one piece
+        end = start + 1
+        while end < len(sessions) and sessions[end].profile == sessions[start].profile:
+            end += 1
+        piece = sessions[start:end]
+        found = columns(
+            np.concatenate([one.records for one in piece]) if len(piece) > 1 else piece[0].records,
+            np.concatenate([one.scopes for one in piece]) if len(piece) > 1 else piece[0].scopes,
+            PROFILES[piece[0].profile],
+        )
+        tables.append(_piece(piece, found))
+        made.append(found)
+        start = end
+    arrow = pyarrow()
+    return (arrow.concat_tables(tables) if tables else schema().empty_table()), made
+
+
+def _piece(piece: list[Session], found: Columns) -> Any:
+    arrow, count = pyarrow(), found.records
+    lengths = [one.records.size for one in piece]
+    arrays: list[Any] = []
+    for field, declared in zip(ALL_FIELDS, schema(), strict=True):
+        if field.name == "profile":
+            code = np.full(count, field.words.index(piece[0].profile), np.int8)
+            arrays.append(arrow.DictionaryArray.from_arrays(arrow.array(code), _words(field.words)))
+        elif field.name == "session":
+            arrays.append(arrow.array(np.repeat(np.array([one.number for one in piece], np.int64), lengths)))
+        elif field.name == "split_group":
+            arrays.append(arrow.array(np.repeat(np.array([one.group for one in piece], np.int8), lengths)))
+        elif field.name == "t":
+            arrays.append(arrow.array(found.seconds()))
+        elif field.name not in found.fields:
+            arrays.append(arrow.nulls(count, declared.type))
+        else:
+            values, present = found.fields[field.name]
+            mask = None if present is None else ~present
+            if field.kind == "words":
+                codes = arrow.array(values.view(np.int8), mask=mask)
+                arrays.append(arrow.DictionaryArray.from_arrays(codes, _words(field.words)))
+            else:
+                arrays.append(arrow.array(values.astype(declared.type.to_pandas_dtype(), copy=False), mask=mask))
+    return arrow.Table.from_arrays(arrays, schema=schema())
+
+
+@lru_cache(maxsize=16)
+def _words(words: tuple[str, ...]) -> Any:
+    return pyarrow().array(words, pyarrow().string())

@@ -1,0 +1,226 @@
+"""The data card of an export: what is in it, how it came about, and what it must not be used for.
+
+It goes with the dataset, three times the same facts: ``card.json`` for programs, ``README.md`` for people and for the
+Hugging Face hub (front matter), ``croissant.json`` (MLCommons Croissant 1.1, JSON-LD) for search engines and loaders.
+It names no person, no bundle, no segment and no day of recording.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from desktop_logger import __version__
+from desktop_logger.clock import in_words
+from desktop_logger.inspection.drawing import plural
+
+from .arrow import ALL_FIELDS, units
+from .tally import Tally
+
+LEAKAGE = "provisional; see the consent notice for the figures that were shown"
+
+
+class Terms(NamedTuple):
+    """What the receipts and policies of this export allow."""
+
+    purpose: str
+    purpose_texts: tuple[str, ...]
+    forbidden: tuple[str, ...]
+    onward: tuple[str, ...]
+    delete_after: str
+    """The earliest day on which something in it must be deleted."""
+    minimum_export: int
+    minimum_group: int
+
+
+def card(
+    export: str, made: str, form: str, terms: Terms, tally: Tally, *, subjects: int, groups: int, published: bool
+) -> dict[str, Any]:
+    """The machine-readable card."""
+    return {
+        "v": 1,
+        "kind": "export",
+        "export": export,
+        "made": made,
+        "made_by": f"desktop-logger {__version__}",
+        "format": form,
+        "purpose": terms.purpose,
+        "purpose_texts": list(terms.purpose_texts),
+        "forbidden_uses": list(terms.forbidden),
+        "onward_transfer": list(terms.onward),
+        "delete_after": terms.delete_after,
+        "minimum_export": terms.minimum_export,
+        "minimum_group": terms.minimum_group,
+        "published": published,
+        "diversity": {
+            "subjects": subjects, "split_groups": groups,
+            "systems": "not recorded", "keyboard_layouts": "not recorded", "application_categories": "not recorded",
+        },
+        "columns": {
+            field.name: {
+                "kind": field.kind, "meaning": field.meaning, "words": list(field.words), "units": units(field.name),
+            }
+            for field in ALL_FIELDS
+        },
+        "leakage": LEAKAGE,
+        "erasures": 0,
+        **counted(tally, subjects),
+    }  # fmt: skip
+
+
+def counted(tally: Tally, subjects: int) -> dict[str, Any]:
+    """The part of a card that is counted, and counted again after an erasure."""
+    return {
+        "subjects": subjects,
+        "sessions": tally.profiles.total(),
+        "session_minutes": tally.minutes,
+        "rows": tally.rows,
+        "rows_by_record": dict(sorted(tally.words["record"].items())),
+        "rows_by_scope": dict(sorted(tally.words["scope"].items())),
+        "rows_by_class": dict(sorted(tally.words["class"].items())),
+        "gap_rows": tally.gaps,
+        "sessions_by_profile": dict(sorted(tally.profiles.items())),
+    }
+
+
+def readme(facts: dict[str, Any]) -> str:
+    """The same for people, under the front matter that the Hugging Face hub and ``datasets`` read."""
+
+    def listed(mapping: dict[str, int]) -> str:
+        total = max(sum(mapping.values()), 1)
+        lines = [f"- {name}: {number:,} ({100 * number / total:.1f} %)" for name, number in mapping.items()]
+        return "\n".join(lines) or "- none"
+
+    columns = "\n".join(
+        f"| `{name}` | {field['kind']} | {field['meaning']} |" for name, field in facts["columns"].items()
+    )
+    return f"""\
+---
+pretty_name: Desktop interaction, redacted
+license: other
+license_name: {facts["purpose"]}-only
+license_link: README.md
+tags:
+- desktop-logger
+- computer-use
+- human-computer-interaction
+size_categories:
+- {_size(facts["rows"])}
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/*.{facts["format"]}
+---
+
+# Desktop interaction, redacted: export {facts["export"]}
+
+Made on {facts["made"]} with {facts["made_by"]}, for the purpose **{facts["purpose"]}** and no other:
+{"; ".join(facts["purpose_texts"])}.
+
+Every row comes from a person who signed for this purpose. They can ask for erasure at any time; then
+`desktop-logger admin erase` removes their rows from this folder ({facts["erasures"]:,} time(s) so far), and what
+was made from it has to follow. Delete all of it by **{facts["delete_after"]}** at the latest.
+
+**Not allowed:** {", ".join(facts["forbidden_uses"]) or "see the policy"}; any other purpose; \
+giving it to others{"" if not facts["onward_transfer"] else " except " + "; ".join(facts["onward_transfer"])}.
+
+## What is in it
+
+{plural(facts["rows"], "row")}, {plural(facts["sessions"], "session")} (about \
+{in_words(facts["session_minutes"] * 60)}), people: {facts["subjects"]:,}. \
+No text, no key, no position on the screen, no time of day. Operating systems, keyboard layouts and applications are
+not recorded, so how diverse they are cannot be said.
+
+By record:
+
+{listed(facts["rows_by_record"])}
+
+By scope:
+
+{listed(facts["rows_by_scope"])}
+
+By class of key (records, not presses):
+
+{listed(facts["rows_by_class"])}
+
+Sessions by profile:
+
+{listed(facts["sessions_by_profile"])}
+
+A `gap` row means that nothing was observed, which is not the same as nothing happened. There are \
+{facts["gap_rows"]:,}; a gap stands once in each scope of its session.
+
+## What to know before using it
+
+- The data is pseudonymous, not anonymous: the rhythm of typing and pointing can recognise a person to a degree that
+  was measured and bounded ({facts["leakage"]}). Do not try to. Against the data steward, who holds the receipts, a
+  pseudonym protects nobody.
+- `split_group` is the same for all sessions of one person in this export. Split by it, never by row.
+- `session` and `split_group` are random to this export and mean nothing in another.
+- The profile of each row says its units; under `coarse` every quantity is the number of its log2 bucket.
+
+| column | kind | meaning |
+|---|---|---|
+{columns}
+"""
+
+
+def croissant(facts: dict[str, Any]) -> str:
+    """The same as Croissant 1.1 (docs.mlcommons.org/croissant), JSON-LD."""
+    mime = {"parquet": "application/x-parquet", "jsonl": "application/jsonlines", "csv": "text/csv"}[facts["format"]]
+    types = {"words": "sc:Text", "float": "sc:Float"}
+    return json.dumps(
+        {
+            "@context": {
+                "@language": "en", "@vocab": "https://schema.org/", "cr": "http://mlcommons.org/croissant/",
+                "sc": "https://schema.org/", "dct": "http://purl.org/dc/terms/", "citeAs": "cr:citeAs",
+                "column": "cr:column", "conformsTo": "dct:conformsTo", "dataType": {"@id": "cr:dataType",
+                "@type": "@vocab"}, "extract": "cr:extract", "field": "cr:field", "fileObject": "cr:fileObject",
+                "fileSet": "cr:fileSet", "includes": "cr:includes", "recordSet": "cr:recordSet",
+                "source": "cr:source", "containedIn": "cr:containedIn", "rai": "http://mlcommons.org/croissant/RAI/",
+            },
+            "@type": "sc:Dataset",
+            "conformsTo": "http://mlcommons.org/croissant/1.1",
+            "name": f"desktop-logger-{facts['export'][:8]}",
+            "description": "Redacted desktop interaction of people who consented to one purpose: " + facts["purpose"],
+            "license": "README.md",
+            "url": "README.md",
+            "version": f"1.{facts['erasures']}.0",
+            "datePublished": facts["made"],
+            "citeAs": f"desktop-logger export {facts['export']}",
+            "creator": {"@type": "sc:Organization", "name": facts["made_by"]},
+            "rai:dataUseCases": facts["purpose_texts"],
+            "rai:dataLimitations": ["not to be used for: " + use for use in facts["forbidden_uses"]],
+            "rai:personalSensitiveInformation": ["pseudonymous behaviour of people at work; no text"],
+            "distribution": [
+                {"@type": "cr:FileObject", "@id": "folder", "name": "folder", "contentUrl": ".",
+                 "encodingFormat": "git+https", "sha256": "main"},
+                {"@type": "cr:FileSet", "@id": "parts", "name": "parts", "containedIn": {"@id": "folder"},
+                 "encodingFormat": mime, "includes": f"data/*.{facts['format']}"},
+            ],
+            "recordSet": [
+                {
+                    "@type": "cr:RecordSet", "@id": "rows", "name": "rows",
+                    "field": [
+                        {
+                            "@type": "cr:Field", "@id": f"rows/{name}", "name": f"rows/{name}",
+                            "description": field["meaning"], "dataType": types.get(field["kind"], "sc:Integer"),
+                            "source": {"fileSet": {"@id": "parts"}, "extract": {"column": name}},
+                        }
+                        for name, field in facts["columns"].items()
+                    ],
+                }
+            ],
+        },
+        indent=1,
+    ) + "\n"  # fmt: skip
+
+
+def _size(rows: int) -> str:
+    """The hub's size category."""
+    for limit, name in ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
+                        (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B")):  # fmt: skip
+        if rows < limit:
+            return name
+    return "n>1B"

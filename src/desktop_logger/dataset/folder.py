@@ -1,0 +1,106 @@
+"""A dataset's folder: parts, card, the note that an erasure waits, and what was made from it.
+
+::
+
+    data/g07-00000.parquet   parts, each of one split group
+    card.json README.md croissant.json
+    erasure-pending.json     while it is here nothing may be made from this folder
+    derived.jsonl            datasets that were built from it, one a line: erasure follows them
+
+Everything is 0600 in folders of 0700 and replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Any
+
+from desktop_logger import disk
+from desktop_logger.errors import Refused, UsageError
+
+from .card import croissant, readme
+from .parts import unwritable
+
+PENDING = "erasure-pending.json"
+DERIVED = "derived.jsonl"
+
+
+def read_card(root: str) -> dict[str, Any]:
+    """The card of a dataset. Raises ``UsageError`` where there is none."""
+    facts: dict[str, Any] = {}
+    with suppress(OSError, ValueError), open(os.path.join(root, "card.json"), encoding="utf-8") as file:
+        facts = dict(json.load(file))
+    if facts.get("v") != 1 or facts.get("kind") not in ("export", "sequences"):
+        raise UsageError(
+            f"{root} is not a dataset of this program (no card.json)", "Name a folder that `admin export` made."
+        )
+    return facts
+
+
+def write_card(root: str, facts: dict[str, Any]) -> None:
+    """Write the card in its forms."""
+    add(root, "card.json", json.dumps(facts, indent=1) + "\n")
+    if facts["kind"] == "export":
+        add(root, "README.md", readme(facts))
+        add(root, "croissant.json", croissant(facts))
+
+
+def add(root: str, name: str, text: str) -> None:
+    """A file beside the rows, old or new as a whole."""
+    try:
+        disk.replace(os.path.join(root, name), text.encode())
+    except OSError as error:
+        raise unwritable(os.path.join(root, name), error) from None
+
+
+def part_files(root: str) -> list[str]:
+    """All parts, relative to the folder, sorted."""
+    with suppress(FileNotFoundError):
+        return sorted(
+            os.path.join("data", name) for name in os.listdir(os.path.join(root, "data")) if not name.endswith(".tmp")
+        )
+    return []
+
+
+def mark_pending(root: str, requests: list[str]) -> None:
+    """Note that an erasure waits. A folder that is not there needs no note."""
+    if os.path.isdir(root):
+        add(root, PENDING, json.dumps({"requests": sorted(requests)}) + "\n")
+
+
+def clear_pending(root: str) -> None:
+    """The erasure was carried out."""
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(root, PENDING))
+
+
+def check_no_erasure_waits(root: str) -> None:
+    """Raise ``Refused`` while an erasure waits for this folder: nothing may be made from it before."""
+    if os.path.lexists(os.path.join(root, PENDING)):
+        raise Refused(
+            f"an erasure waits for {root}: nothing may be made from it before",
+            "The data steward runs: desktop-logger admin erase",
+        )
+
+
+def register_derived(root: str, derived: str, identity: str) -> None:
+    """Note that ``derived`` was made from this folder, so that erasure can follow."""
+    line = json.dumps({"dataset": identity, "path": os.path.abspath(derived)}) + "\n"
+    path = os.path.join(root, DERIVED)
+    try:
+        before = disk.read(path, 64 << 20) if os.path.lexists(path) else b""
+        disk.replace(path, before + line.encode())
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def derived(root: str) -> list[tuple[str, str]]:
+    """(dataset id, path) of everything that was built from this folder."""
+    found = []
+    with suppress(FileNotFoundError), open(os.path.join(root, DERIVED), encoding="utf-8") as file:
+        for line in file:
+            entry = json.loads(line)
+            found.append((str(entry["dataset"]), str(entry["path"])))
+    return found

@@ -1,0 +1,240 @@
+"""A person's erasure reaches every row that the organisation has, and the answer reaches the person."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from desktop_logger import bundle, store
+from desktop_logger.admin import erase, lineage
+from desktop_logger.dataset import erasing as dropping
+from desktop_logger.dataset import folder as datasets
+from desktop_logger.errors import IntegrityError, Refused
+from desktop_logger.ledger import Ledger
+from desktop_logger.sealing import Signer, fingerprint
+from desktop_logger.store import acknowledged
+from tests.crash import Crash, CrashAt
+from tests.organisation import HeldClock, Organisation, Subject
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock()
+
+
+@pytest.fixture
+def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
+    return Organisation(str(tmp_path), clock)
+
+
+@pytest.fixture
+def two(tmp_path: Path, organisation: Organisation) -> tuple[Subject, Subject]:
+    """Two people; what each recorded can be told apart by how much it is."""
+    people = Subject(str(tmp_path / "one"), organisation), Subject(str(tmp_path / "two"), organisation)
+    for number, person in enumerate(people):
+        for _ in range(2):
+            person.record(3 if number else 200)
+        person.release(after=0)
+    organisation.clock.time += 700  # type: ignore[attr-defined]
+    for person in people:
+        person.release()
+    return people
+
+
+def entries(person: Subject) -> list[dict[str, object]]:
+    return Ledger(person.home, person.clock).entries()
+
+
+def purged(person: Subject) -> list[str]:
+    return store.purge(person.home, person.clock, [one.id for one in store.segments(person.home)]).segments
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
+def test_the_rows_go_the_rest_stays_and_both_sides_can_read_it(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, form: str
+) -> None:
+    gone, stays = two
+    out = str(tmp_path / "out")
+    first = organisation.export(out, gone.outbox, stays.outbox, form=form)
+    kept = lineage.read_lineage(organisation.folder, str(first.export))
+    own = fingerprint(gone.identity.signer.public)
+    theirs = {one["session"] for one in kept["sessions"] if one["subject"] == own}
+    assert len(theirs) == 2
+    before = datasets.read_card(out)
+    segments = purged(gone)
+    done = organisation.erase(gone.outbox, stays.outbox)
+    text = b"".join(Path(out, name).read_bytes() for name in datasets.part_files(out))
+    if form != "parquet":
+        assert not [one for one in theirs if str(one).encode() in text]
+    card = datasets.read_card(out)
+    assert card["subjects"] == 1
+    assert card["sessions"] == before["sessions"] - 2
+    (entry,) = done.exports
+    assert card["rows"] == before["rows"] - entry["rows"]
+    assert sum(card["rows_by_record"].values()) == card["rows"] == sum(card["rows_by_scope"].values())
+    assert card["erasures"] == 1
+    after = lineage.read_lineage(organisation.folder, str(first.export))
+    assert own not in json.dumps(after)
+    assert lineage.digest(organisation.folder, str(first.export)) == lineage_digest(organisation)
+    # the person hears of it
+    taken, refused = acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
+    assert (taken, refused) == (2, [])
+    (export,) = acknowledged.exports(entries(gone))
+    assert (export.by, export.purpose) == (organisation.folder.who, "improve-tools")
+    assert sorted(export.segments) == sorted(segments)
+    (request,) = acknowledged.requests(entries(gone), "2026-01-01")
+    assert request.state == "done"
+    # once; and the other person's are not theirs
+    assert acknowledged.take_in(gone.home, gone.clock, [gone.outbox, stays.outbox]) == (0, [])
+    assert acknowledged.take_in(stays.home, stays.clock, [stays.outbox])[0] == 1
+    # again: nothing to do
+    assert organisation.erase(gone.outbox, stays.outbox).requests == ()
+
+
+def lineage_digest(organisation: Organisation) -> str:
+    return str(next(one["lineage"] for one in organisation.folder.ledger.entries() if one["kind"] == "exported"))
+
+
+def test_before_an_answer_the_month_runs(two: tuple[Subject, Subject], organisation: Organisation) -> None:
+    gone, _ = two
+    purged(gone)
+    today = acknowledged.today(gone.clock)
+    (request,) = acknowledged.requests(entries(gone), today)
+    assert (request.state, request.due) == ("outstanding", acknowledged.month_after(today))
+    assert acknowledged.requests(entries(gone), "2099-01-01")[0].state == "overdue"
+    organisation.erase(gone.outbox)
+    acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
+    assert acknowledged.requests(entries(gone), "2099-01-01")[0].state == "done"
+
+
+@pytest.mark.parametrize(
+    ("day", "due"),
+    [
+        ("2026-01-31", "2026-02-28"),
+        ("2028-01-30", "2028-02-29"),
+        ("2026-12-15", "2027-01-15"),
+        ("2026-03-31", "2026-04-30"),
+    ],
+)
+def test_a_month_ends_on_a_day_that_exists(day: str, due: str) -> None:
+    assert acknowledged.month_after(day) == due
+
+
+def test_a_forged_answer_changes_nothing(two: tuple[Subject, Subject], organisation: Organisation) -> None:
+    gone, _ = two
+    purged(gone)
+    (request,) = acknowledged.requests(entries(gone), "2026-01-01")
+    forged = bundle.write_erased(
+        Signer.generate(), by=organisation.folder.who, day="2026-10-01", request=request.request, exports=0, rows=0,
+        models=[], bundles=[],
+    )  # fmt: skip
+    Path(gone.outbox, "0" * 32 + ".ack.json").write_bytes(forged)
+    taken, refused = acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
+    assert taken == 0
+    assert "signature" in refused[0]
+    assert acknowledged.requests(entries(gone), "2026-01-01")[0].state != "done"
+
+
+@pytest.mark.parametrize("byte", [0, 40, -2])
+def test_an_altered_acknowledgement_is_refused(organisation: Organisation, byte: int) -> None:
+    controller = organisation.keys.controller
+    data = bundle.write_exported(
+        controller, by=organisation.folder.who, day="2026-10-01", export="ab" * 16, purpose="improve-tools", bundles=[]
+    )
+    assert bundle.parse_acknowledgement(data, controller.public).kind == "exported"
+    altered = bytearray(data)
+    altered[byte] ^= 1
+    with pytest.raises(IntegrityError):
+        bundle.parse_acknowledgement(bytes(altered), controller.public)
+
+
+@pytest.mark.parametrize("at", ["noted", "rewritten", "card", "forgotten", "ledger"])
+def test_a_crash_at_any_point_is_finished_by_the_next_run(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    gone, stays = two
+    outs = [str(tmp_path / name) for name in ("first", "second")]
+    for out in outs:
+        organisation.export(out, gone.outbox, stays.outbox)
+    purged(gone)
+    place, name, times = {
+        "noted": (lineage, "affected", 0), "rewritten": (dropping, "drop", 1), "card": (datasets, "write_card", 1),
+        "forgotten": (lineage, "forget", 1), "ledger": (erase, "Sender", 0),
+    }[at]  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, CrashAt(getattr(place, name), times))
+        with pytest.raises(Crash):
+            organisation.erase(gone.outbox, stays.outbox)
+    assert not [name for name in os.listdir(gone.outbox) if name.endswith(".ack.json") and erased(gone, name)]
+    done = organisation.erase(gone.outbox, stays.outbox)
+    assert len(done.requests) == 1
+    for out in outs:
+        card = datasets.read_card(out)
+        assert (card["subjects"], card["sessions"]) == (1, 2)
+        lines = [line for name in datasets.part_files(out) for line in Path(out, name).read_text().splitlines()]
+        assert len({json.loads(line)["session"] for line in lines}) == 2
+        assert not os.path.exists(os.path.join(out, datasets.PENDING))
+
+
+def erased(person: Subject, name: str) -> bool:
+    return b'"erased"' in Path(person.outbox, name).read_bytes()
+
+
+def test_an_export_that_cannot_be_found_keeps_the_request_open(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    report = organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox)
+    shutil.move(tmp_path / "out", tmp_path / "elsewhere")
+    purged(gone)
+    open_ = organisation.erase(gone.outbox)
+    assert open_.missing == ((str(report.export), str(tmp_path / "out")),)
+    assert open_.requests == ()
+    with pytest.raises(Refused):
+        organisation.export(str(tmp_path / "new"), stays.outbox)
+    moved = ((str(report.export), str(tmp_path / "elsewhere")),)
+    done = organisation.erase(gone.outbox, moved=moved)
+    assert len(done.requests) == 1
+    assert datasets.read_card(str(tmp_path / "elsewhere"))["subjects"] == 1
+
+
+def test_models_that_saw_it_are_named_to_both_sides(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    report = organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox)
+    (tmp_path / "runs").mkdir()
+    record = {"v": 1, "run": "ab" * 16, "datasets": [report.export]}
+    (tmp_path / "runs" / "first.json").write_text(json.dumps(record))
+    (tmp_path / "runs" / "other.json").write_text(json.dumps({**record, "run": "cd" * 16, "datasets": ["0" * 32]}))
+    (tmp_path / "runs" / "broken.json").write_text("{")
+    purged(gone)
+    done = organisation.erase(gone.outbox)
+    assert [one.run for one in done.models] == ["ab" * 16]
+    acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
+    assert acknowledged.requests(entries(gone), "2026-01-01")[0].models == ("ab" * 16,)
+
+
+def test_too_few_people_left_means_none_of_it(tmp_path: Path, clock: HeldClock) -> None:
+    careful = Organisation(str(tmp_path), clock, change=[("minimum_export = 1", "minimum_export = 2")])
+    people = [Subject(str(tmp_path / name), careful) for name in ("one", "two")]
+    for person in people:
+        person.record()
+    clock.time += 700
+    for person in people:
+        person.release()
+    out = str(tmp_path / "out")
+    assert careful.export(out, *(person.outbox for person in people)).subjects == 2
+    purged(people[0])
+    careful.erase(people[0].outbox)
+    assert datasets.part_files(out) == []
+    assert datasets.read_card(out)["rows"] == 0
