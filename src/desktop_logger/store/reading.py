@@ -127,7 +127,7 @@ def judge(known: Known, stream: str, data: bytes) -> tuple[str, Body | None]:
     closed = known.closed.get(stream)
     if closed is None:
         return ("missing" if stream in known.closed else "altered" if body.rest == "altered" else "open"), body
-    same = body.good_bytes == closed["bytes"] and body.head.hex() == closed["head"]
+    same = (len(body.frames), body.good_bytes, body.head.hex()) == (closed["frames"], closed["bytes"], closed["head"])
     if known.how == "recovered" and same and len(data) - body.good_bytes == closed["dropped"]:
         return "recovered", body
     if known.how == "sealed" and same and body.final and not body.rest:

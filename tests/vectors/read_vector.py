@@ -1,0 +1,163 @@
+"""What the independent reader says of each vector: ``python -m tests.vectors.read_vector FOLDER``.
+
+A vector is a text: lines ``name: value`` (``kind`` and ``expect`` in each), an empty line, and the bytes in base64.
+Receipts, bundles and erasure requests are read here, the store's files in ``verify_store``; neither knows the program.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import struct
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from tests.vectors.verify_store import (
+    Wrong,
+    fingerprint,
+    is_hex,
+    is_int,
+    judge,
+    ledger_of,
+    need,
+    open_parts,
+    open_stanza,
+    read,
+    segments_of,
+    sha,
+    signed,
+    stanzas_of,
+    verdict,
+    without,
+    write,
+)  # fmt: skip
+
+BUNDLE = b"desktop-logger bundle 1\n"
+
+
+def receipt_of(data: bytes) -> None:
+    """Raises ``Wrong`` unless it is whole, signed and does not contradict itself."""
+    document = read(data)
+    try:
+        subject, event, signature = document["parties"]["subject"], document["event"], document["signature"]
+        identity = base64.b64decode(subject["identity"], validate=True)
+        value = base64.b64decode(signature["value"], validate=True).hex()
+        need(base64.b64encode(bytes.fromhex(value)).decode() == signature["value"], "malformed")
+        need(signature["by"] == subject["identity_fingerprint"] == fingerprint(identity), "contradiction")
+        signed(identity.hex(), "receipt", without(document, "signature"), value, "bad-signature")
+        processing = document["processing"]
+        need(processing["consent_digest"] == sha(write(processing["meaning"]).encode()).hex(), "contradiction")
+        covered = {"processing": processing, "parties": document["parties"]}
+        covered["event"] = {name: value for name, value in event.items() if name != "code"}
+        code = base64.b32encode(sha(write(covered).encode())[:5]).decode()
+        need(event["code"] == f"{code[:4]}-{code[4:]}", "contradiction")
+        need(event["given"] < event["expires"] <= event["given"] + 366 * 86400, "contradiction")
+    except (KeyError, TypeError, ValueError):
+        raise Wrong("malformed") from None
+
+
+def bundle_of(data: bytes, device: str) -> None:
+    """Raises ``Wrong`` unless every part is what the signed header says."""
+    need(data.startswith(BUNDLE), "malformed")
+    start = len(BUNDLE) + 4
+    need(len(data) >= start, "truncated")
+    (size,) = struct.unpack_from("<I", data, len(BUNDLE))
+    need(size <= 16 << 10, "malformed")
+    need(len(data) >= start + size + 64, "truncated")
+    header, at = data[start : start + size], start + size + 64
+    head = read(header)
+    need(set(head) == {"v", "bundle", "prev", "anchor", "recipients", "parts"} and is_int(head["v"], 1, 1), "malformed")
+    need(is_hex(head["bundle"], 32) and is_hex(head["prev"], 64) and is_hex(head["anchor"], 64), "malformed")
+    readers, parts = head["recipients"], head["parts"]
+    need(isinstance(readers, list) and 1 <= len(readers) <= 16 and isinstance(parts, list), "malformed")
+    need(all(isinstance(one, str) and 0 < len(one) <= 64 for one in readers), "malformed")
+    need(len(set(readers)) == len(readers), "malformed")
+    names = [f"sealed/{number}" for number in range(len(readers))] + ["stanzas", "stream"]
+    need(len(parts) == len(names), "malformed")
+    for name, part in zip(names, parts, strict=True):
+        need(isinstance(part, dict) and set(part) == {"name", "bytes", "sha256"} and part["name"] == name, "malformed")
+        limit = {"stream": 8 << 20, "stanzas": 256 << 10}.get(name, 512 << 10)
+        need(is_int(part["bytes"], 0, limit), "malformed")
+        need(len(data) >= at + part["bytes"], "truncated")
+        need(sha(data[at : at + part["bytes"]]).hex() == part["sha256"], "altered")
+        at += part["bytes"]
+    need(at == len(data), "malformed")
+    signed(device, "bundle", header, data[start + size : start + size + 64].hex(), "bad-signature")
+
+
+def manifest_of(data: bytes) -> None:
+    """Raises ``Wrong`` unless every member is there and of its kind."""
+    fields = read(data)
+    texts = {"bundle": 32, "segment": 32, "stream": 64, "receipt": 64}
+    names = {*texts, "state", "profile", "scopes", "purposes", "policy", "delete_after"}
+    need(set(fields) == names and all(is_hex(fields[name], digits) for name, digits in texts.items()), "malformed")
+    for name in ("scopes", "purposes", "profile", "policy", "delete_after", "state"):
+        values = fields[name] if name in ("scopes", "purposes") else [fields[name]]
+        whole = isinstance(values, list) and all(isinstance(one, str) and 0 < len(one) <= 100 for one in values)
+        need(whole, "malformed")
+    need(fields["state"] in ("sealed", "recovered"), "malformed")
+    need(re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", fields["delete_after"]), "malformed")
+
+
+def erasure_of(data: bytes) -> None:
+    """Raises ``Wrong`` unless the device that it names signed it."""
+    body = read(data)
+    need(set(body) == {"v", "kind", "request", "device", "segments", "bundles", "signature"}, "malformed")
+    need(is_int(body["v"], 1, 1) and body["kind"] == "erasure" and is_hex(body["request"], 32), "malformed")
+    for name, digits in (("segments", 32), ("bundles", 64)):
+        need(isinstance(body[name], list) and all(is_hex(one, digits) for one in body[name]), "malformed")
+    need(is_hex(body["device"], 64) and is_hex(body["signature"], 128), "malformed")
+    signed(body["device"], "erasure", without(body, "signature"), body["signature"], "bad-signature")
+
+
+def vector(text: str) -> tuple[str, str, str]:
+    """(kind, expected verdict, ours) of one vector's text."""
+    head, _, body = text.partition("\n\n")
+    fields = dict(line.split(": ", 1) for line in head.splitlines())
+    data = base64.b64decode(body)
+    expected, kind = fields["expect"], fields["kind"]
+    try:
+        ours = "ok"
+        if kind == "segment":
+            ours = judge(data, fields["digest"], fields["how"], json.loads(fields["closed"]))
+            if "root" in fields:
+                need(open_parts(data, bytes.fromhex(fields["root"])) == fields["records"], "records")
+        elif kind == "keystore":
+            keys, kek = bytes.fromhex(fields["keys"]), bytes.fromhex(fields["kek"])
+            stanzas = stanzas_of(keys, kek, fields["segment"], data)
+            if "seed" in fields:
+                opened = open_stanza(stanzas[0], bytes.fromhex(fields["seed"]), bytes.fromhex(fields["digest"]))
+                need(opened.hex() == fields["root"], "records")
+        elif kind == "ledger":
+            ledger_of(data, fields["signers"].split(), fields.get("anchor"))
+        elif kind == "tombstone":
+            facts = segments_of(ledger_of(data, fields["signers"].split())).get(fields["segment"])
+            files = dict.fromkeys(fields["present"].split(), b"")
+            ours = verdict(facts, files, "keyed" in fields, None)
+        else:
+            bundle = partial(bundle_of, device=fields.get("device", ""))
+            papers: dict[str, Callable[[bytes], None]] = {
+                "receipt": receipt_of, "erasure": erasure_of, "bundle": bundle, "manifest": manifest_of,
+            }  # fmt: skip
+            papers[kind](data)
+    except Wrong as wrong:
+        ours = str(wrong)
+    return kind, expected, ours
+
+
+def main(folder: str) -> int:
+    """Prints one line a vector; 4 where the reader disagrees with any."""
+    wrong = 0
+    for name in sorted(name for name in os.listdir(folder) if name.endswith(".txt")):
+        with open(os.path.join(folder, name), encoding="ascii") as file:
+            _, expected, ours = vector(file.read())
+        wrong += expected != ours
+        print(f"{name}: {ours}" + ("" if expected == ours else f", BUT {expected} IS EXPECTED"))
+    return 4 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
