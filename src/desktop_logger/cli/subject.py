@@ -26,7 +26,7 @@ def start(
         print("stopped")
         return
     if answer.get("waiting"):
-        print(f"started, and not recording: {answer['why']}. Recording begins by itself when they do.")
+        print("started, and not recording: outside the signed hours. Recording begins by itself when they do.")
         return
     print(f"recording through {answer['backend']}" + (f" ({answer['why']})" if answer.get("why") else ""))
     print("pause: desktop-logger pause · stop: desktop-logger stop · see: desktop-logger inspect")

@@ -1,0 +1,1 @@
+"""Long forms of the promises: run by hand or by make soak."""
