@@ -115,7 +115,8 @@ def flowing(text: str) -> str:
     return "\n".join(made)
 
 
-_LABEL = re.compile(r"^([A-ZÉÈÀ]{2,12}) {2,}(?=\S)")
+_LABEL = re.compile(r"^([A-ZÉÈÀ]{2,12})(?: {2,}|(?<=^.{6}) )(?=\S)")
+"""The first word of a line of the summary, in its column of seven."""
 
 
 def plainly(text: str) -> str:
