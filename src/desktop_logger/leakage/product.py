@@ -1,0 +1,84 @@
+"""Typing through the product's own classes, redactor and profiles, cut into segments as the product cuts them.
+
+There is no second redactor here: what is measured is what is recorded. Recording is taken to run from the first
+press to the last; ten minutes in which nobody presses a key make no segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from desktop_logger.records.classes import KeyClass, classify, keysym_of
+from desktop_logger.records.events import Batch, Event
+from desktop_logger.records.layout import KEY, RECORD, TYPING
+from desktop_logger.records.profiles import SEGMENT_S, Profile
+from desktop_logger.redaction import Redactor
+from desktop_logger.redaction.counting import Noise, laplace
+
+Array = np.ndarray[Any, Any]
+
+SEGMENT, T, KIND, CODE, A, B, DURATION, GAP = range(8)
+"""Columns of ``records``: the number of the segment, then the fields of ``layout``."""
+
+_NAMES = {"\b": "BackSpace", "\n": "Return", "\t": "Tab"}
+
+
+class Terms(NamedTuple):
+    """A grant of the keyboard under one profile, nothing released."""
+
+    own: Profile
+    scopes: tuple[str, ...] = ("keyboard",)
+    named_commands: bool = True
+    release: Profile | None = None
+
+
+@cache
+def class_of_symbol(symbol: str) -> int:
+    """The product's class of what a symbol's key does."""
+    keysym = keysym_of(_NAMES.get(symbol, symbol))
+    return int(classify(keysym, 0)[0]) if keysym is not None else int(KeyClass.OTHER)
+
+
+def records(times: Sequence[int], symbols: Sequence[str], profile: Profile, noise: Noise = laplace) -> Array:
+    """All records of the typing under a profile, one row each, in file order; see the columns above."""
+    redactor = Redactor(Terms(profile), noise)
+    rows: list[tuple[int, ...]] = []
+    segment, place = 0, 0
+    while place < len(times):
+        base = times[place]
+        end = base + SEGMENT_S * 1000
+        events: list[Event] = []
+        while place < len(times) and times[place] < end:
+            events.append((times[place], KEY, class_of_symbol(symbols[place]), 0, 0, 0))
+            place += 1
+        redactor.begin(base)
+        redactor.feed(Batch(events, events[-1][0]))
+        redactor.flush(end if place < len(times) else events[-1][0])
+        made, _ = redactor.take()
+        rows += [(segment, *record) for record in RECORD.iter_unpack(made)]
+        segment += 1
+    return np.array(rows, np.int64).reshape(-1, 8)
+
+
+def groups(made: Array, classes: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Which presses each record of ``bursts`` or ``coarse`` covers: ``(row, places)``, in file order.
+
+    Under ``coarse`` the numbers are buckets, so pass the rows of ``bursts``: the records are the same ones.
+    """
+    text = [place for place, kind in enumerate(classes) if kind in (KeyClass.TEXT, KeyClass.EDIT)]
+    others = [place for place, kind in enumerate(classes) if kind not in (KeyClass.TEXT, KeyClass.EDIT)]
+    found: list[tuple[int, list[int]]] = []
+    at_text = at_other = 0
+    for row, record in enumerate(made.tolist()):
+        if record[KIND] == TYPING:
+            count = record[A] + record[B]
+            found.append((row, text[at_text : at_text + count]))
+            at_text += count
+        elif record[KIND] == KEY:
+            found.append((row, [others[at_other]]))
+            at_other += 1
+    return found
