@@ -9,8 +9,9 @@ import string
 import pytest
 
 from desktop_logger import policy, sealing
-from desktop_logger.consent import notices, words
+from desktop_logger.consent import notices, saying, words
 from desktop_logger.consent.ceremony import policy_in_words
+from desktop_logger.records import classes, registry
 from tests.unit.test_policy import organisation
 
 RELEASED = {
@@ -128,6 +129,24 @@ def test_the_language_follows_the_locale(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert notices.language() == spoken
+
+
+@pytest.mark.parametrize("language", notices.LANGUAGES)
+def test_every_field_that_can_be_recorded_is_said(language: str) -> None:
+    """Made from the registry: a field, class or kind without words in a language is an error here."""
+    ours, _ = policy.load_personal()
+    text = saying.fields_in_words(ours, language)
+    at = notices.LANGUAGES.index(language)
+    for kind in registry.KINDS:
+        (line,) = (line for line in text.splitlines() if line.startswith(f"* {saying._KINDS[kind.name][at]}:"))
+        said = line.partition(": ")[2].split(", ")
+        assert said == [saying._FIELDS[one.name][at] for one in registry.FIELDS if one.record == kind.name]
+    assert set(saying._CLASSES) == {one.name for one in classes.KeyClass}
+    assert all(saying._CLASSES[one.name][at] in text for one in classes.KeyClass)
+    assert "events 20 ms, bursts 1 s, coarse 60 s" in text
+    assert not NEVER_SAID.search(text)
+    less = ours.model_copy(update={"scopes": ("pointer",), "named_commands": False})
+    assert saying._KINDS["key"][at] not in saying.fields_in_words(less, language)
 
 
 @pytest.mark.parametrize("language", notices.LANGUAGES)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from desktop_logger import __version__, disk, sealing
 from desktop_logger import policy as policies
-from desktop_logger.consent import notices, words
+from desktop_logger.consent import notices, saying, words
 from desktop_logger.consent.ceremony import policy_in_words
 from desktop_logger.errors import Unavailable, UsageError
 from desktop_logger.records import registry
@@ -163,6 +163,7 @@ def sheet(policy: policies.Policy, digest: str) -> str:
     for language in notices.LANGUAGES:
         notice = notices.load(policy.notice.id, policy.notice.version, language)
         lines += [f"## {language}", "", notice.summary, "", notice.rest, "", policy_in_words(policy, language), ""]
+        lines += [saying.fields_in_words(policy, language), ""]
     return _done(lines)
 
 

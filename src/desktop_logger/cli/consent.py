@@ -36,7 +36,7 @@ def show(
 ) -> None:
     """Print the notice that you would sign, and the policy in words. Nothing is recorded by reading it."""
     from desktop_logger import policy as policies
-    from desktop_logger.consent import notices
+    from desktop_logger.consent import notices, saying
     from desktop_logger.consent.ceremony import policy_in_words
     from desktop_logger.paths import home
 
@@ -45,7 +45,7 @@ def show(
     policy, _ = policies.active(home())
     spoken = language or notices.language()
     notice = notices.load(policy.notice.id, policy.notice.version, spoken)
-    words = policy_in_words(policy, spoken)
+    words = f"{policy_in_words(policy, spoken)}\n\n{saying.fields_in_words(policy, spoken)}"
     if as_json:
         report = {"id": notice.id, "version": notice.version, "language": notice.language, "sha256": notice.sha256,
                   "summary": notice.summary, "text": notice.rest, "policy": words}  # fmt: skip

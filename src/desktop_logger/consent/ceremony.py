@@ -27,7 +27,7 @@ from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, Unavai
 from desktop_logger.paths import Home
 from desktop_logger.records.profiles import PROFILES, may_become
 
-from . import digest, identity, notices, person, receipt, renewing, validation, withdrawing, words
+from . import digest, identity, notices, person, receipt, renewing, saying, validation, withdrawing, words
 from .gate import mark_withdrawn, write_last_seen
 from .terminal import Terminal, flowing
 
@@ -136,8 +136,13 @@ class Ceremony:
 
     def _read(self) -> None:
         while self.terminal.ask(self._say("go_on")).strip().lower() == "m":
-            whole = (
-                f"{self.notice.summary}\n\n{flowing(self.notice.rest)}\n\n{policy_in_words(self.policy, self.language)}"
+            whole = "\n\n".join(
+                [
+                    self.notice.summary,
+                    flowing(self.notice.rest),
+                    policy_in_words(self.policy, self.language),
+                    saying.fields_in_words(self.policy, self.language),
+                ]
             )
             self.terminal.page(whole, self._say("more"))
         self.terminal.say()

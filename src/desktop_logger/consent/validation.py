@@ -29,7 +29,7 @@ from .receipt import LARGEST, Receipt, verify
 _SIGN = "Run: desktop-logger consent sign"
 _DAY_S = 86_400
 DEMO_DISPLAY = "demo-display"
-"""File in a demo's home that names the display which the demo started."""
+"""File in a demo's home that names the display which the demo started, and its process: ``:7 4321``."""
 
 
 class Valid(NamedTuple):
@@ -98,17 +98,36 @@ def withdrawal_path(home: Home, receipt_id: str) -> str:
 
 
 def refuse_outside_demo(home: Home) -> None:
-    """Raise ``NoConsent`` unless this is a demo's home and DISPLAY is the display that the demo started."""
+    """Raise ``NoConsent`` unless this is a demo's home and DISPLAY is the Xvfb that the demo started and that lives.
+
+    ``demo-display`` names display and process; that process must be an Xvfb that listens for this very display. A kept
+    home, or one in which somebody writes a real display's name, is nobody's consent.
+    """
     import tempfile
 
     try:
-        display = disk.read(os.path.join(home.root, DEMO_DISPLAY), 256).decode().strip()
-    except (OSError, UnicodeDecodeError):
-        display = ""
+        display, pid = disk.read(os.path.join(home.root, DEMO_DISPLAY), 256).decode().split()
+        ours = os.environ.get("DISPLAY") == display and _is_xvfb(int(pid), int(display.removeprefix(":")))
+    except (OSError, ValueError):
+        ours = False
     temporary = os.path.realpath(tempfile.gettempdir()) + os.sep
-    inside = os.path.realpath(home.root).startswith(temporary)
-    if not (display and inside and os.environ.get("DISPLAY") == display):
+    if not (ours and os.path.realpath(home.root).startswith(temporary)):
         raise _invalid("a consent of the demo is valid only in the demo, on the display that it started")
+
+
+def _is_xvfb(pid: int, display: int) -> bool:
+    """Whether a process is an Xvfb that holds the listening socket of a display (proc(5): ``net/unix``, ``fd``)."""
+    with open(f"/proc/{pid}/comm", "rb") as file:
+        if file.read(64) != b"Xvfb\n":
+            return False
+    folder = f"/proc/{pid}/fd"
+    held = {os.readlink(os.path.join(folder, name)).removeprefix("socket:[").rstrip("]") for name in os.listdir(folder)}
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        lines = [line.split() for line in file]
+    return any(
+        len(line) > 7 and line[7].removeprefix("@") == f"/tmp/.X11-unix/X{display}" and line[6] in held  # noqa: S108
+        for line in lines
+    )
 
 
 def _somebody_of_here(home: Home, receipt: Receipt) -> None:
