@@ -21,7 +21,8 @@ _KINDS = {
     "stroke": ("a movement of the pointer", "eine Bewegung des Zeigers", "un mouvement du pointeur"),
     "presses": ("keys in a minute, blurred by chance", "Tasten in einer Minute, durch Zufall verwischt",
                 "touches en une minute, brouillées par le hasard"),
-    "actions": ("pointer actions in a minute, blurred by chance", "Zeigeraktionen in einer Minute, durch Zufall verwischt",
+    "actions": ("pointer actions in a minute, blurred by chance",
+                "Zeigeraktionen in einer Minute, durch Zufall verwischt",
                 "actions du pointeur en une minute, brouillées par le hasard"),
 }  # fmt: skip
 
