@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from desktop_logger.dataset.parts import PartWriter
+from desktop_logger.dataset.arrow import Session
+from desktop_logger.dataset.parts import GROUP_ROWS, PartWriter
 from desktop_logger.dataset.tally import Tally
-from desktop_logger.errors import DesktopLoggerError, Unavailable
+from desktop_logger.errors import DesktopLoggerError, IntegrityError, Unavailable
+from desktop_logger.inspection.columns import check
+from desktop_logger.records.profiles import PROFILES
 
 from .opening import Readable, read
 
@@ -38,24 +41,46 @@ class Done(NamedTuple):
 
 def carry_out(job: Job) -> Done:
     """Read the bundles and write the part. Raises ``Unavailable`` when it cannot be written."""
-    written: list[tuple[str, int, int]] = []
-    refused: list[tuple[str, str]] = []
+    done = Done(job.part, [], [], {})
     tally = Tally()
+    waiting: list[tuple[Readable, Session]] = []
+    rows = 0
     with PartWriter(job.path, job.form) as part:
-        for one in job.bundles:
+        for number, one in enumerate(job.bundles, 1):
             try:
                 session = read(one)
+                waiting.append((one, session))
+                rows += session.records.size
             except Unavailable:
                 raise
             except DesktopLoggerError as error:
-                refused.append((one.digest, error.message))
-                continue
-            written.append((one.digest, part.add(session), session.records.size))
-            tally.session(session)
-            for columns in part.made():
-                tally.add(columns)
-        if written:
+                done.refused.append((one.digest, error.message))
+            if waiting and (rows >= GROUP_ROWS or number == len(job.bundles)):
+                _write(part, waiting, done, tally)
+                waiting, rows = [], 0
+        if done.written:
             part.close()
-        for columns in part.made():
-            tally.add(columns)
-    return Done(job.part, written, refused, tally.to_wire())
+    return done._replace(tally=tally.to_wire())
+
+
+def _write(part: PartWriter, waiting: list[tuple[Readable, Session]], done: Done, tally: Tally) -> None:
+    """One row group. Where a record is outside the vocabulary, its session is found and left out."""
+    try:
+        made = part.write([session for _, session in waiting])
+    except IntegrityError:
+        sound = []
+        for one, session in waiting:
+            try:
+                check(session.records, session.scopes, PROFILES[session.profile])
+                sound.append((one, session))
+            except IntegrityError as error:
+                done.refused.append((one.digest, error.message))
+        waiting = sound
+        if not waiting:
+            return
+        made = part.write([session for _, session in waiting])
+    for one, session in waiting:
+        done.written.append((one.digest, part.groups - 1, session.records.size))
+        tally.session(session)
+    for columns in made:
+        tally.add(columns)

@@ -89,7 +89,7 @@ def example(text: str) -> str:
 
 def build() -> typer.Typer:
     """Add every command, in order."""
-    from . import admin, consent, data, subject
+    from . import admin, consent, data, datasets, subject
 
     app.add_typer(consent.app, name="consent")
     app.command("join", epilog=example("desktop-logger join policy.signed.json"))(consent.join)
@@ -99,6 +99,7 @@ def build() -> typer.Typer:
     data.register(app)
     app.command("doctor", epilog=example("desktop-logger doctor"))(subject.doctor)
     app.add_typer(admin.app, name="admin")
+    app.add_typer(datasets.app, name="dataset")
     app.command("demo", epilog=example("desktop-logger demo"))(subject.demo)
     return app
 

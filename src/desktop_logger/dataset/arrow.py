@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from desktop_logger.errors import Unavailable
-from desktop_logger.inspection.columns import Codes, Columns, Records, columns
+from desktop_logger.inspection.columns import Codes, Columns, Records, columns, joined
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS, Field
 from desktop_logger.records import registry
 from desktop_logger.records.profiles import PROFILES
@@ -103,15 +103,14 @@ def table(sessions: list[Session]) -> tuple[Any, list[Columns]]:
             end += 1
         piece = sessions[start:end]
         found = columns(
-            np.concatenate([one.records for one in piece]) if len(piece) > 1 else piece[0].records,
-            np.concatenate([one.scopes for one in piece]) if len(piece) > 1 else piece[0].scopes,
+            joined([one.records for one in piece]),
+            np.concatenate([one.scopes for one in piece]),
             PROFILES[piece[0].profile],
         )
         tables.append(_piece(piece, found))
         made.append(found)
         start = end
-    arrow = pyarrow()
-    return (arrow.concat_tables(tables) if tables else schema().empty_table()), made
+    return (pyarrow().concat_tables(tables) if tables else schema().empty_table()), made
 
 
 def _piece(piece: list[Session], found: Columns) -> Any:

@@ -129,11 +129,13 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
 
 def recount(root: str, facts: dict[str, Any], sessions: int, subjects: int) -> dict[str, Any]:
     """The card after an erasure, counted anew from what is there, so that counting twice is the same as once."""
+    groups = [0] * 16
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("record", "scope", "class")}
     rows, last = 0, dict[int, float]()
     for name in folder.part_files(root):
         for batch in _batches(os.path.join(root, name)):
             rows += batch.num_rows
+            groups[int(os.path.basename(name)[1:3])] += batch.num_rows
             for column, counter in counts.items():
                 if column in batch.column_names:
                     for one in batch[column].value_counts().to_pylist():
@@ -145,7 +147,8 @@ def recount(root: str, facts: dict[str, Any], sessions: int, subjects: int) -> d
                     minutes = one["t_max"] if one["profile"] in ("coarse", "counts") else one["t_max"] / 60
                     last[one["session"]] = max(last.get(one["session"], 0.0), minutes)
     known = {
-        "session_minutes": sum(int(one) + 1 for one in last.values()), "gap_rows": counts["record"]["gap"],
+        "rows_by_group": groups, "gap_rows": counts["record"]["gap"],
+        "session_minutes": sum(int(one) + 1 for one in last.values()),
         **{f"rows_by_{name}": dict(sorted(counter.items())) for name, counter in counts.items()},
     }  # fmt: skip
     return {

@@ -42,9 +42,18 @@ def read_card(root: str) -> dict[str, Any]:
 def write_card(root: str, facts: dict[str, Any]) -> None:
     """Write the card in its forms."""
     add(root, "card.json", json.dumps(facts, indent=1) + "\n")
+    add(root, "README.md", readme_of(facts))
     if facts["kind"] == "export":
-        add(root, "README.md", readme(facts))
         add(root, "croissant.json", croissant(facts))
+
+
+def readme_of(facts: dict[str, Any]) -> str:
+    """The card for people."""
+    if facts["kind"] == "sequences":
+        from .splitting import readme as of_sequences
+
+        return of_sequences(facts)
+    return readme(facts)
 
 
 def add(root: str, name: str, text: str) -> None:

@@ -47,9 +47,6 @@ class PartWriter:
         self.path, self.form = path, form
         self.groups = 0
         self._temporary = path + ".tmp"
-        self._waiting: list[Session] = []
-        self._rows = 0
-        self._columns: list[Columns] = []
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
         try:
@@ -71,39 +68,12 @@ class PartWriter:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
 
-    def add(self, session: Session) -> int:
-        """Append one session's rows; returns the row group that they will lie in."""
-        group = self.groups
-        self._waiting.append(session)
-        self._rows += session.records.size
-        if self._rows >= GROUP_ROWS:
-            self._group()
-        return group
+    def write(self, sessions: list[Session]) -> list[Columns]:
+        """Append whole sessions as one row group (number ``groups - 1`` afterwards); the columns, for counting.
 
-    def made(self) -> list[Columns]:
-        """The columns that were written since the last call, for counting."""
-        found, self._columns = self._columns, []
-        return found
-
-    def close(self) -> None:
-        """Write what is left; the part is on the medium and has its name."""
-        if self._waiting:
-            self._group()
-        try:
-            if self.form == "parquet":
-                self._parquet.close()
-            self._file.flush()
-            disk.sync(self._file.fileno())
-            self._file.close()
-            os.replace(self._temporary, self.path)
-            disk.sync_folder(os.path.dirname(self.path))
-        except OSError as error:
-            raise unwritable(self.path, error) from None
-
-    def _group(self) -> None:
-        rows, made = table(self._waiting)
-        self._waiting, self._rows = [], 0
-        self._columns += made
+        Raises ``IntegrityError`` for a record outside the vocabulary: then nothing of them was written.
+        """
+        rows, made = table(sessions)
         self.groups += 1
         try:
             if self.form == "parquet":
@@ -113,6 +83,20 @@ class PartWriter:
                 for one in made:
                     self._write(_lines(rows.slice(start, one.records), one, self.form))
                     start += one.records
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        return made
+
+    def close(self) -> None:
+        """The part is on the medium and has its name."""
+        try:
+            if self.form == "parquet":
+                self._parquet.close()
+            self._file.flush()
+            disk.sync(self._file.fileno())
+            self._file.close()
+            os.replace(self._temporary, self.path)
+            disk.sync_folder(os.path.dirname(self.path))
         except OSError as error:
             raise unwritable(self.path, error) from None
 

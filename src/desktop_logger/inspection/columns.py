@@ -18,7 +18,7 @@ import numpy.typing as npt
 from desktop_logger.errors import IntegrityError
 from desktop_logger.records import registry
 from desktop_logger.records.classes import Action, Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.layout import KINDS, RECORD_FIELDS
+from desktop_logger.records.layout import KINDS, RECORD_BYTES, RECORD_FIELDS
 from desktop_logger.records.profiles import COUNT_HIGH, COUNT_LOW, SCOPES, Profile
 
 Records = np.ndarray[Any, np.dtype[np.void]]
@@ -156,11 +156,19 @@ def ordered(parts: Mapping[str, list[Records]]) -> tuple[Records, Codes]:
                 scopes.append(np.full(records.size, code, np.uint8))
     if not arrays:
         return np.empty(0, np.dtype(RECORD_FIELDS)), np.empty(0, np.uint8)
-    records, scope = np.concatenate(arrays), np.concatenate(scopes)
+    records, scope = joined(arrays), np.concatenate(scopes)
     if len(arrays) > 1 or np.any(records["t"][1:] < records["t"][:-1]):
         order = np.argsort(records["t"], kind="stable")
         records, scope = records[order], scope[order]
     return records, scope
+
+
+def joined(arrays: list[Records]) -> Records:
+    """Records one after another; as bytes, because numpy takes long to find out that two record types are one."""
+    if len(arrays) == 1:
+        return arrays[0]
+    found = np.concatenate([np.ascontiguousarray(one).view(np.uint8).reshape(-1, RECORD_BYTES) for one in arrays])
+    return found.view(np.dtype(RECORD_FIELDS)).reshape(-1)
 
 
 def check(records: Records, scopes: Codes, profile: Profile) -> None:

@@ -7,7 +7,7 @@ that the part announces; every scope key is checked against the header's commitm
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from desktop_logger.errors import IntegrityError, Unreadable
 from desktop_logger.records.layout import RECORD_BYTES, RECORD_FIELDS
 from desktop_logger.sealing import ReaderKey, ScopeReader, StreamKeys
 
-from .format import Body, part_aad, stanza_info
+from .format import LARGEST_FILE, Body, part_aad, stanza_info
 from .writing import PART
 
 if sys.version_info >= (3, 14):
@@ -31,6 +31,42 @@ _MALFORMED = "a part is malformed although it opened"
 
 def unpack(part: bytes) -> np.ndarray[tuple[int], np.dtype[np.void]]:
     """The records of one part, dtype ``RECORDS``. Raises ``IntegrityError``."""
+    return unpack_all([part])
+
+
+def unpack_all(parts: Iterable[bytes], most: int = LARGEST_FILE) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """The records of several parts of one scope, one after another; their times are put right in one go.
+
+    Raises ``IntegrityError``, also for more than ``most`` records.
+    """
+    counts: list[int] = []
+    datas: list[bytes] = []
+    total = 0
+    for part in parts:
+        count, data = _planes(part)
+        if count:
+            counts.append(count)
+            datas.append(data)
+            total += count
+            if total > most:  # compressed well, a small file could ask for all memory
+                raise IntegrityError("more records than a segment can hold")
+    rows = np.empty((total, RECORD_BYTES), np.uint8)
+    at = 0
+    for count, data in zip(counts, datas, strict=True):
+        rows[at : at + count] = np.frombuffer(data, np.uint8).reshape(RECORD_BYTES, count).T
+        at += count
+    records = rows.view(RECORDS).reshape(total)
+    if total:
+        # each part's differences begin anew: what stood before it is taken off again
+        times = np.cumsum(records["t"], dtype=np.uint32)
+        starts = np.cumsum([0, *counts[:-1]])
+        before = np.concatenate([np.zeros(1, np.uint32), times])[starts]
+        records["t"] = times - np.repeat(before, counts)
+    return records
+
+
+def _planes(part: bytes) -> tuple[int, bytes]:
+    """How many records a part holds, and their byte planes."""
     if len(part) < PART.size:
         raise IntegrityError(_MALFORMED)
     count, size = PART.unpack_from(part)
@@ -38,7 +74,7 @@ def unpack(part: bytes) -> np.ndarray[tuple[int], np.dtype[np.void]]:
     if len(packed) != size or padding.strip(b"\0") or (count == 0) != (size == 0):
         raise IntegrityError(_MALFORMED)
     if count == 0:
-        return np.empty(0, RECORDS)
+        return 0, b""
     decompressor = zstd.ZstdDecompressor()
     try:
         data = decompressor.decompress(packed, max_length=count * RECORD_BYTES + 1)
@@ -46,10 +82,7 @@ def unpack(part: bytes) -> np.ndarray[tuple[int], np.dtype[np.void]]:
         raise IntegrityError(_MALFORMED) from None
     if len(data) != count * RECORD_BYTES or not decompressor.eof or decompressor.unused_data:
         raise IntegrityError(_MALFORMED)
-    rows = np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(RECORD_BYTES, count).T)
-    records = rows.view(RECORDS).reshape(count).copy()
-    records["t"] = np.cumsum(records["t"], dtype=np.uint32)
-    return records
+    return count, data
 
 
 def scope_keys(body: Body, root: bytes | bytearray) -> dict[str, bytes]:

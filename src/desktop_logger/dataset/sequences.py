@@ -1,0 +1,261 @@
+"""From an export to sequences: ``dataset build``. Parts in, parts out, a row group at a time.
+
+1. the export's card; no erasure waits for it; published data only from published exports
+2. each part in its own order: sessions → tokens (``actions``) → sequences of at most ``length`` tokens, START … END
+3. exact duplicates are dropped (by digest of the tokens), counted
+4. a mask marks unobserved time, so that no model learns that nothing happened there
+5. card; the export remembers what was made from it, so that erasure follows
+
+A row is one sequence: ``session``, ``split_group``, ``sequence`` (its number in the session), ``tokens`` (list of
+int32) and ``mask`` (list of bool, true = observed). Splits are whole split groups and stand in the card, so that
+splitting anew moves no row. Invariants: a session lies in one part; nothing but numbers is written; the draft takes
+its name when it is whole; memory is bounded by a row group, and 100 bytes a sequence for finding duplicates.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from desktop_logger import __version__, disk
+from desktop_logger.errors import Refused, UsageError
+from desktop_logger.inspection.rows import FIELDS
+
+from . import folder
+from .actions import ACTIONS, TOKENS, Columns, token, tokens
+from .arrow import pyarrow
+from .parts import parquet_writer, unwritable
+
+LENGTH = 512
+SPLITS = {"train": range(13), "validation": range(13, 14), "test": range(14, 16)}
+"""Which split groups are which: 13, 1 and 2 of 16, so about 81, 6 and 13 per cent of the people."""
+_START, _END = token(ACTIONS.index("START")), token(ACTIONS.index("END"))
+_WORDS = {field.name: field.words for field in FIELDS if field.kind == "words"}
+_NUMBERS = ("n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds")
+_READ = ("profile", "session", "split_group", "record", "class", "command", "button", "direction", *_NUMBERS)
+
+
+class Built(NamedTuple):
+    """What was built."""
+
+    dataset: str
+    out: str
+    records: int
+    sequences: int
+    tokens: int
+    duplicates: int
+    groups: list[int]
+    """Sequences in each split group."""
+    seconds: float
+
+
+def schema() -> Any:
+    """The Arrow schema of sequences."""
+    arrow = pyarrow()
+    return arrow.schema(
+        [
+            arrow.field("session", arrow.int64(), metadata={"meaning": "as in the export; erasure follows it"}),
+            arrow.field("split_group", arrow.int8(), metadata={"meaning": "as in the export"}),
+            arrow.field("sequence", arrow.int32(), metadata={"meaning": "number in the session, from 0"}),
+            arrow.field("tokens", arrow.list_(arrow.int32()), metadata={"meaning": f"0 to {TOKENS - 1}"}),
+            arrow.field("mask", arrow.list_(arrow.bool_()), metadata={"meaning": "true: observed"}),
+        ],
+        {"desktop-logger.schema": "sequences-1"},
+    )
+
+
+def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = True) -> Built:
+    """Make sequences of an export. Raises ``Refused`` while an erasure waits, or where ``out`` exists."""
+    started = time.monotonic()
+    # 1. the export
+    facts = folder.read_card(export)
+    folder.check_no_erasure_waits(export)
+    if facts["kind"] != "export" or facts["format"] != "parquet":
+        raise Refused("sequences are made from exports in Parquet", "Export with: --format parquet")
+    out = os.path.abspath(out)
+    if os.path.lexists(out):
+        raise Refused(f"{out} exists already", "Choose a new folder, or remove it first.")
+    draft = out + ".partial"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        os.makedirs(os.path.join(draft, "data"), 0o700)
+    except OSError as error:
+        raise unwritable(draft, error) from None
+    identity = uuid.uuid4().hex
+    totals = _Totals()
+    seen: set[bytes] | None = set() if deduplicate else None
+    try:
+        for name in folder.part_files(export):
+            _part(os.path.join(export, name), os.path.join(draft, name), length, seen, totals)
+        # 5. card
+        built = Built(
+            identity, out, totals.records, totals.sequences, totals.tokens, totals.duplicates, totals.groups,
+            time.monotonic() - started,
+        )  # fmt: skip
+        folder.write_card(draft, _card(facts, built, length))
+        folder.check_no_erasure_waits(export)
+        folder.register_derived(export, out, identity)
+        try:
+            os.rename(draft, out)
+            disk.sync_folder(os.path.dirname(out))
+        except OSError as error:
+            raise unwritable(out, error) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return built
+
+
+class _Totals:
+    def __init__(self) -> None:
+        self.records = self.sequences = self.tokens = self.duplicates = 0
+        self.groups = [0] * 16
+
+
+def _part(source: str, target: str, length: int, seen: set[bytes] | None, totals: _Totals) -> None:
+    """Steps 2 to 4 for one part."""
+    arrow = pyarrow()
+    try:
+        with arrow.parquet.ParquetFile(source) as file, open(disk.create(target), "wb") as out:
+            with parquet_writer(out, schema()) as writer:
+                for group in range(file.num_row_groups):
+                    rows = file.read_row_group(group, columns=list(_READ), use_threads=False)
+                    made = _sequences(rows, length, seen, totals)
+                    if made.num_rows:
+                        writer.write_table(made)
+            out.flush()
+            disk.sync(out.fileno())
+    except OSError as error:
+        raise unwritable(target, error) from None
+
+
+def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Arrow rows as token columns, with session and split group; sessions must lie one after another."""
+
+    def codes(name: str, *, absent: bool) -> np.ndarray[Any, Any]:
+        """Codes of the closed list, whatever order the file's own dictionary has; 0 is absent where asked for."""
+        column = rows[name].combine_chunks()
+        column = column.chunk(0) if hasattr(column, "num_chunks") else column
+        words = [_WORDS[name].index(word) + int(absent) for word in column.dictionary.to_pylist()]
+        indices = column.indices
+        if indices.null_count == len(indices):
+            return np.zeros(len(indices), np.int64)
+        found = indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+        table: np.ndarray[Any, Any] = np.array([*words, 0], np.int64)
+        return np.asarray(table[found])
+
+    def numbers(name: str) -> np.ndarray[Any, Any]:
+        column = rows[name]
+        if column.null_count == len(column):
+            return np.zeros(len(column), np.int32)
+        found: np.ndarray[Any, Any] = np.asarray(column.fill_null(0).to_numpy(), np.int32)
+        return found
+
+    profile = rows["profile"].combine_chunks()
+    profile = profile.chunk(0) if hasattr(profile, "num_chunks") else profile
+    coarse = np.array([word == "coarse" for word in profile.dictionary.to_pylist()], np.bool_)
+    values = {name: numbers(name) for name in _NUMBERS}
+    # a gap row's length takes the place of its pause
+    gap = np.where(values["seconds"] > 0, values["seconds"], values["gap"])
+    found = Columns(
+        codes("record", absent=False), codes("class", absent=True), codes("command", absent=True),
+        codes("button", absent=True), codes("direction", absent=True), values["n_text"], values["n_edit"], values["n"],
+        values["dx"], values["dy"], values["duration"], gap, coarse[profile.indices.to_numpy()],
+    )  # fmt: skip
+    return found, rows["session"].to_numpy(), rows["split_group"].to_numpy()
+
+
+def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals) -> Any:
+    """Sequences of one row group, which holds whole sessions."""
+    arrow = pyarrow()
+    if not rows.num_rows:
+        return schema().empty_table()
+    columns, session, group = read_columns(rows)
+    stream, source, unobserved = tokens(columns)
+    totals.records += rows.num_rows
+    # where sessions begin among the tokens; START and END stand around each
+    of = session[source]
+    starts = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]]))
+    ends = np.append(starts[1:], of.size)
+    sizes = ends - starts + 2
+    places = np.cumsum(sizes) - sizes
+    all_tokens = np.empty(int(sizes.sum()), np.int32)
+    mask = np.ones(all_tokens.size, np.bool_)
+    body = np.arange(of.size) + np.repeat(2 * np.arange(starts.size) + 1, ends - starts)
+    all_tokens[body], mask[body] = stream, ~unobserved
+    all_tokens[places], all_tokens[places + sizes - 1] = _START, _END
+    # each session is cut into sequences of at most `length`
+    pieces = -(-sizes // length)
+    owner = np.repeat(np.arange(starts.size), pieces)
+    number = np.arange(owner.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    begin = places[owner] + number * length
+    finish = np.minimum(begin + length, (places + sizes)[owner])
+    keep = np.ones(owner.size, np.bool_)
+    if seen is not None:
+        raw = all_tokens.tobytes()
+        for place, (start, end) in enumerate(zip((begin * 4).tolist(), (finish * 4).tolist(), strict=True)):
+            digest = hash_of(raw[start:end])
+            if digest in seen:
+                keep[place] = False
+            else:
+                seen.add(digest)
+        if not keep.all():
+            wanted = np.repeat(keep, finish - begin)
+            all_tokens, mask = all_tokens[wanted], mask[wanted]
+    totals.duplicates += int((~keep).sum())
+    owner, number = owner[keep], number[keep]
+    offsets = np.concatenate([[0], np.cumsum((finish - begin)[keep])]).astype(np.int32)
+    groups = group[source[starts[owner]]]
+    for one, count in zip(*np.unique(groups, return_counts=True), strict=True):
+        totals.groups[int(one)] += int(count)
+    totals.sequences += int(owner.size)
+    totals.tokens += int(all_tokens.size)
+    return arrow.Table.from_arrays(
+        [
+            arrow.array(of[starts[owner]]), arrow.array(groups.astype(np.int8)),
+            arrow.array(number.astype(np.int32)),
+            arrow.ListArray.from_arrays(arrow.array(offsets), arrow.array(all_tokens)),
+            arrow.ListArray.from_arrays(arrow.array(offsets), arrow.array(mask)),
+        ],
+        schema=schema(),
+    )  # fmt: skip
+
+
+def hash_of(data: bytes) -> bytes:
+    """16 bytes that two different sequences do not share (BLAKE2b)."""
+    import hashlib
+
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def stream(root: str, split: str | None = None, *, batch: int = 4096) -> Iterator[Any]:
+    """Record batches of a built dataset, one split or all, in bounded memory. Refuses while an erasure waits."""
+    facts = folder.read_card(root)
+    folder.check_no_erasure_waits(root)
+    if split is not None and split not in facts["split_groups"]:
+        raise UsageError(f"'{split[:20]}' is not a split", f"Splits: {', '.join(facts['split_groups'])}.")
+    wanted = range(16) if split is None else facts["split_groups"][split]
+    arrow = pyarrow()
+    for name in folder.part_files(root):
+        if int(os.path.basename(name)[1:3]) not in wanted:
+            continue
+        with arrow.parquet.ParquetFile(os.path.join(root, name)) as file:
+            yield from file.iter_batches(batch_size=batch)
+
+
+def _card(facts: dict[str, Any], built: Built, length: int) -> dict[str, Any]:
+    kept = ("purpose", "purpose_texts", "forbidden_uses", "onward_transfer", "delete_after", "minimum_export",
+            "minimum_group", "published", "subjects", "sessions", "sessions_by_profile", "leakage")  # fmt: skip
+    return {
+        "v": 1, "kind": "sequences", "dataset": built.dataset, "export": facts["export"],
+        "made_by": f"desktop-logger {__version__}", "format": "parquet", "length": length, "vocabulary": TOKENS,
+        "actions": list(ACTIONS), "rows": built.sequences, "tokens": built.tokens, "records": built.records,
+        "duplicates_dropped": built.duplicates, "rows_by_group": built.groups,
+        "split_groups": {name: list(groups) for name, groups in SPLITS.items()}, "erasures": 0,
+        **{name: facts[name] for name in kept},
+    }  # fmt: skip

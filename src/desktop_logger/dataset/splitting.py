@@ -1,0 +1,86 @@
+"""Splits of a built dataset: whole split groups, so that nobody is in two of them. Splitting anew moves no row."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from desktop_logger.errors import UsageError
+
+from . import folder
+
+GROUPS = 16
+
+
+def split(root: str, validation: int, test: int, seed: int = 0) -> dict[str, Any]:
+    """Give ``validation`` and ``test`` of the 16 split groups to those splits, the rest to train; the new card.
+
+    Raises ``UsageError`` when no group would be left for training. Which groups is drawn from ``seed``, fullest first
+    in no split: a group with people and one without are alike.
+    """
+    if validation < 0 or test < 0 or validation + test >= GROUPS:
+        raise UsageError("too many groups for validation and test", f"Together fewer than {GROUPS}.")
+    facts = folder.read_card(root)
+    if facts["kind"] != "sequences":
+        raise UsageError(f"{root} holds no sequences", "Build them with: desktop-logger dataset build")
+    filled = [group for group in range(GROUPS) if facts["rows_by_group"][group]]
+    empty = [group for group in range(GROUPS) if not facts["rows_by_group"][group]]
+    order = random.Random(seed)  # noqa: S311 - a split that can be made again, not a secret
+    order.shuffle(filled)
+    # groups with people first, in proportion, so that a small dataset has people in each split it can
+    total = max(len(filled), 1)
+    parts = {"validation": round(validation * total / GROUPS), "test": round(test * total / GROUPS)}
+    if len(filled) > 2:
+        parts = {name: max(number, 1 if wanted else 0) for (name, number), wanted in
+                 zip(parts.items(), (validation, test), strict=True)}  # fmt: skip
+    groups: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
+    for name, number in parts.items():
+        groups[name], filled = filled[:number], filled[number:]
+    groups["train"] = filled + empty
+    facts["split_groups"] = {name: sorted(found) for name, found in groups.items()}
+    folder.write_card(root, facts)
+    return facts
+
+
+def counts(facts: dict[str, Any]) -> dict[str, int]:
+    """Sequences in each split."""
+    rows = facts["rows_by_group"]
+    return {name: sum(rows[group] for group in groups) for name, groups in facts["split_groups"].items()}
+
+
+def readme(facts: dict[str, Any]) -> str:
+    """The card of sequences for people, under the front matter that ``datasets`` reads."""
+    here = counts(facts)
+    files = "\n".join(
+        f"  - split: {name}\n    path:\n"
+        + "\n".join(f"    - data/g{group:02d}-*.parquet" for group in groups if facts["rows_by_group"][group])
+        for name, groups in facts["split_groups"].items()
+        if here[name]
+    )
+    listed = "\n".join(f"- {name}: {number:,} sequences" for name, number in here.items())
+    return f"""\
+---
+pretty_name: Desktop action sequences, redacted
+license: other
+license_name: {facts["purpose"]}-only
+license_link: README.md
+tags: [desktop-logger, computer-use]
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+# Desktop action sequences: dataset {facts["dataset"]}
+
+Made from export {facts["export"]}, for the purpose **{facts["purpose"]}** and no other. Not allowed:
+{", ".join(facts["forbidden_uses"])}. Delete it by **{facts["delete_after"]}**.
+
+{facts["rows"]:,} sequences; when it was built, {facts["tokens"]:,} tokens from {facts["records"]:,} records, and
+{facts["duplicates_dropped"]:,} exact duplicates were dropped. Erasures since: {facts["erasures"]:,}.
+
+{listed}
+
+`mask` is false where nothing was observed: do not train on those tokens. Splits are whole split groups, so nobody is in
+two of them. Tokens, their parts and how they map to OpenCUA and OWA: docs/reference/dataset.md of desktop-logger.
+"""

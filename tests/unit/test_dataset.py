@@ -1,0 +1,200 @@
+"""From rows to tokens and back: what is built says what the rows said, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from desktop_logger import store
+from desktop_logger.dataset import actions, sequences, splitting
+from desktop_logger.dataset import folder as datasets
+from desktop_logger.dataset.arrow import Session, table
+from desktop_logger.errors import Refused, UsageError
+from desktop_logger.records.classes import Button, Command, KeyClass, Reason
+from desktop_logger.records.layout import CLICK, GAP, KEY, RECORD, STROKE, TYPING
+from desktop_logger.segments.reading import RECORDS
+from tests.organisation import HeldClock, Organisation, Subject
+
+SPELLED = [
+    ((0, TYPING, 0, 3, 1, 2, 0), ["TYPE(4-7)", "EDIT(1)"]),
+    ((1, KEY, KeyClass.COMMAND, Command.COPY, 0, 0, 4), ["WAIT(8-15s)", "HOTKEY(copy)"]),
+    ((1, KEY, KeyClass.COMMAND, 0, 0, 0, 0), ["HOTKEY"]),
+    ((1, KEY, KeyClass.ENTER, 0, 0, 0, 1), ["PRESS(ENTER)"]),
+    ((2, CLICK, Button.LEFT, 1, 0, 0, 0), ["CLICK(left)"]),
+    ((2, STROKE, 0, 2, 0xFFFF, 1, 0), ["MOVE"]),
+    ((3, GAP, Reason.UNOBSERVED, 0, 0, 0, 5), ["UNOBSERVED(16-31s)"]),
+]
+
+
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock()
+
+
+@pytest.fixture
+def organisation(tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    return Organisation(str(tmp_path), clock)
+
+
+def people(tmp_path: Path, organisation: Organisation, number: int, segments: int = 2) -> list[Subject]:
+    found = [Subject(str(tmp_path / f"person{one}"), organisation) for one in range(number)]
+    for person in found:
+        for one in range(segments):
+            person.record(3 + 50 * one)
+    organisation.clock.time += 700  # type: ignore[attr-defined]
+    for person in found:
+        person.release()
+    return found
+
+
+def rows(*some: tuple[int, ...]) -> Any:
+    records = np.frombuffer(b"".join(RECORD.pack(*one) for one in some), RECORDS)
+    scope = np.array([0 if one[1] in (TYPING, KEY, GAP) else 1 for one in some], np.uint8)
+    return table([Session(7, 3, "coarse", records, scope)])[0]
+
+
+def spelled(some: Any) -> list[str]:
+    columns, _, _ = sequences.read_columns(some)
+    return [actions.spelled(one) for one in actions.tokens(columns)[0].tolist()]
+
+
+@pytest.mark.parametrize(("record", "said"), SPELLED)
+def test_a_record_is_spelled_as_actions(record: tuple[int, ...], said: list[str]) -> None:
+    assert spelled(rows(record)) == said
+
+
+def test_many_records_are_what_each_is() -> None:
+    assert spelled(rows(*[record for record, _ in SPELLED])) == [word for _, said in SPELLED for word in said]
+
+
+@settings(max_examples=200, deadline=None)
+@given(number=st.integers(0, actions.TOKENS - 1))
+def test_every_token_has_its_parts_back(number: int) -> None:
+    action, amount, time, pointer = actions.parts_of(number)
+    assert actions.token(actions.ACTIONS.index(action), amount, time, pointer) == number
+
+
+def test_every_action_is_in_the_mapping_to_other_formats() -> None:
+    ours = " ".join(name for name, _, _ in actions.mapping())
+    for action in actions.ACTIONS:
+        if action not in ("PAD", "START"):
+            assert action.partition("(")[0].removesuffix("ED") in ours, action
+
+
+def test_sequences_hold_whole_sessions_with_gaps_masked(tmp_path: Path, organisation: Organisation) -> None:
+    (person,) = people(tmp_path, organisation, 1)
+    organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
+    built = sequences.build(str(tmp_path / "out"), str(tmp_path / "built"))
+    card = datasets.read_card(str(tmp_path / "built"))
+    assert (built.sequences, card["rows"]) == (2, 2)
+    assert built.records == datasets.read_card(str(tmp_path / "out"))["rows"]
+    for batch in sequences.stream(str(tmp_path / "built")):
+        for row in batch.to_pylist():
+            words = [actions.spelled(one) for one in row["tokens"]]
+            assert (words[0], words[-1]) == ("START", "END")
+            assert "HOTKEY" in words
+            for word, seen in zip(words, row["mask"], strict=True):
+                assert seen != word.startswith("UNOBSERVED")
+
+
+def test_long_sessions_are_cut_and_nothing_is_lost(tmp_path: Path, organisation: Organisation) -> None:
+    (person,) = people(tmp_path, organisation, 1)
+    organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
+    whole = sequences.build(str(tmp_path / "out"), str(tmp_path / "whole"))
+    cut = sequences.build(str(tmp_path / "out"), str(tmp_path / "cut"), length=3, deduplicate=False)
+    assert cut.sequences > whole.sequences
+
+    def joined(root: Path) -> dict[int, list[int]]:
+        found: dict[int, list[tuple[int, list[int]]]] = {}
+        for batch in sequences.stream(str(root)):
+            for row in batch.to_pylist():
+                assert len(row["tokens"]) == len(row["mask"]) <= 512
+                found.setdefault(row["session"], []).append((row["sequence"], row["tokens"]))
+        return {session: [one for _, part in sorted(some) for one in part] for session, some in found.items()}
+
+    assert joined(tmp_path / "cut") == joined(tmp_path / "whole")
+
+
+def test_equal_sequences_are_kept_once(tmp_path: Path, organisation: Organisation) -> None:
+    person = Subject(str(tmp_path / "person"), organisation)
+    for _ in range(4):
+        person.record(9)
+    person.release()
+    organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
+    built = sequences.build(str(tmp_path / "out"), str(tmp_path / "built"))
+    assert (built.sequences, built.duplicates) == (1, 3)
+    assert sequences.build(str(tmp_path / "out"), str(tmp_path / "all"), deduplicate=False).sequences == 4
+
+
+def test_nobody_is_in_two_splits(tmp_path: Path, organisation: Organisation) -> None:
+    some = people(tmp_path, organisation, 4)
+    organisation.export(str(tmp_path / "out"), *(one.outbox for one in some), form="parquet")
+    root = str(tmp_path / "built")
+    sequences.build(str(tmp_path / "out"), root, deduplicate=False)
+    for seed in range(3):
+        facts = splitting.split(root, 4, 4, seed)
+        assert sorted(group for groups in facts["split_groups"].values() for group in groups) == list(range(16))
+        found = {
+            name: {group for batch in sequences.stream(root, name) for group in batch.column("split_group").to_pylist()}
+            for name in facts["split_groups"]
+        }
+        assert not found["train"] & found["validation"]
+        assert not (found["train"] | found["validation"]) & found["test"]
+        assert sum(splitting.counts(facts).values()) == facts["rows"] == 8
+    with pytest.raises(UsageError):
+        splitting.split(root, 10, 6)
+
+
+def test_erasure_follows_into_what_was_built(tmp_path: Path, organisation: Organisation) -> None:
+    gone, stays = people(tmp_path, organisation, 2)
+    out, root = str(tmp_path / "out"), str(tmp_path / "built")
+    organisation.export(out, gone.outbox, stays.outbox, form="parquet")
+    sequences.build(out, root, deduplicate=False)
+    before = {one for batch in sequences.stream(root) for one in batch.column("session").to_pylist()}
+    store.purge(gone.home, gone.clock, [one.id for one in store.segments(gone.home)])
+    with pytest.raises(Refused):
+        organisation.export(str(tmp_path / "other"), gone.outbox, stays.outbox)
+    with pytest.raises(Refused, match="erasure waits"):
+        sequences.build(out, str(tmp_path / "again"))
+    done = organisation.erase(gone.outbox, stays.outbox)
+    assert {one["path"] for one in done.exports} == {out, root}
+    after = {one for batch in sequences.stream(root) for one in batch.column("session").to_pylist()}
+    assert len(before) == 4
+    assert len(after) == 2
+    assert after < before
+    card = datasets.read_card(root)
+    assert (card["rows"], card["subjects"], card["erasures"]) == (2, 1, 1)
+    sequences.build(out, str(tmp_path / "again"))
+
+
+def test_only_exports_in_parquet_are_built_from(tmp_path: Path, organisation: Organisation) -> None:
+    (person,) = people(tmp_path, organisation, 1)
+    organisation.export(str(tmp_path / "text"), person.outbox, form="jsonl")
+    with pytest.raises(Refused, match="Parquet"):
+        sequences.build(str(tmp_path / "text"), str(tmp_path / "built"))
+    with pytest.raises(UsageError):
+        sequences.build(str(tmp_path), str(tmp_path / "built"))
+    assert not os.path.exists(tmp_path / "built")
+
+
+def test_plain_pyarrow_reads_an_export_and_its_units(tmp_path: Path, organisation: Organisation) -> None:
+    (person,) = people(tmp_path, organisation, 1)
+    report = organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
+    found = pyarrow.dataset.dataset(str(tmp_path / "out" / "data"), format="parquet")
+    assert found.count_rows() == report.rows
+    for field in found.schema:
+        assert field.metadata[b"meaning"]
+    assert found.schema.field("duration").metadata[b"unit:coarse"] == b"log2 bucket of seconds"
+    croissant = json.loads((tmp_path / "out" / "croissant.json").read_text())
+    fields = {one["source"]["extract"]["column"] for one in croissant["recordSet"][0]["field"]}
+    assert fields == set(found.schema.names)
