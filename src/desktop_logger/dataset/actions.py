@@ -96,19 +96,22 @@ def _range(bucket: int) -> str:
     return "0" if bucket == 0 else "1" if bucket == 1 else f"{1 << (bucket - 1)}-{(1 << bucket) - 1}"
 
 
-_BUCKETS = np.array([min(value.bit_length(), 15) for value in range(1 << 12)], np.uint8)
+_BUCKETS = np.array([min(value.bit_length(), 15) for value in range(1 << 12)], np.int32)
 
 
 def _bucket(values: Ints, cap: int, coarse: npt.NDArray[np.bool_]) -> Ints:
     """log2 buckets, up to ``cap``; what is a bucket already stays one."""
-    small = np.minimum(np.maximum(values, 0), (1 << 12) - 1)
-    return np.minimum(np.where(coarse, small, _BUCKETS[small]), cap)
+    small = np.clip(values, 0, _BUCKETS.size - 1)
+    if not coarse.all():
+        small = np.where(coarse, small, _BUCKETS[small])
+    found: Ints = np.minimum(small, cap)
+    return found
 
 
-def _table() -> npt.NDArray[np.int16]:
+def _table() -> npt.NDArray[np.int32]:
     """Record x class x command x button x direction → action, in one flat look-up."""
     shape = (len(_WORDS["record"]), *(len(_WORDS[name]) + 1 for name in ("class", "command", "button", "direction")))
-    table = np.full(shape, _INDEX["UNOBSERVED"], np.int16)
+    table = np.full(shape, _INDEX["UNOBSERVED"], np.int32)
     record = _WORDS["record"].index
     table[record("typing")] = _INDEX["TYPE"]
     for kind, column, names in (("click", 2, BUTTONS), ("scroll", 3, DIRECTIONS)):
@@ -137,8 +140,9 @@ def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], np
 
     A pause of two seconds or more before a record becomes ``WAIT``; a typing run with edits ``TYPE`` and ``EDIT``.
     """
-    flat = np.ravel_multi_index((c.record, c.klass, c.command, c.button, c.direction), _ACTION.shape)
-    action = _ACTION.reshape(-1)[flat].astype(np.int32)
+    _, classes, commands, buttons, directions = _ACTION.shape
+    flat = (((c.record * classes + c.klass) * commands + c.command) * buttons + c.button) * directions + c.direction
+    action = _ACTION.reshape(-1)[flat]
     typing = c.record == _WORDS["record"].index("typing")
     gap_row = c.record == _WORDS["record"].index("gap")
     amount = _bucket(np.where(typing, c.n_text, c.n), AMOUNTS - 1, c.coarse)

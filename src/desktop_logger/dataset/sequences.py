@@ -144,9 +144,9 @@ def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[A
         words = [_WORDS[name].index(word) + int(absent) for word in column.dictionary.to_pylist()]
         indices = column.indices
         if indices.null_count == len(indices):
-            return np.zeros(len(indices), np.int64)
+            return np.zeros(len(indices), np.int32)
         found = indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-        table: np.ndarray[Any, Any] = np.array([*words, 0], np.int64)
+        table: np.ndarray[Any, Any] = np.array([*words, 0], np.int32)
         return np.asarray(table[found])
 
     def numbers(name: str) -> np.ndarray[Any, Any]:
