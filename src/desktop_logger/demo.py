@@ -17,6 +17,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,7 +63,11 @@ class Stage:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.env = {
             name: os.environ[name] for name in ("HOME", "LANG", "LC_ALL", "PATH", "TERM", "USER") if name in os.environ
-        } | {"DESKTOP_LOGGER_HOME": self.home}
+        } | {
+            "DESKTOP_LOGGER_HOME": self.home,
+            "XDG_CACHE_HOME": os.path.join(folder, "cache"),  # what a window manager leaves goes with the folder
+            "XDG_CONFIG_HOME": os.path.join(folder, "config"),
+        }
 
     def set_up(self) -> None:
         """Start an X server on a free display, a window manager and a terminal window."""
@@ -196,6 +201,8 @@ def converse(words: list[str], env: dict[str, str], seconds: float = 60.0) -> tu
             if answer is not None:
                 answered = len(shown)
                 os.write(master, answer.encode() + b"\n")
+        else:
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
     finally:
         os.close(master)
@@ -225,6 +232,8 @@ def _folder(*, keep: bool) -> Iterator[str]:
 def run(*, keep: bool = False) -> int:
     """Play the demo. Returns the exit status: 0 when every step did what it says."""
     began = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # a closed window tidies up too
     with _folder(keep=keep) as folder:
         stage = Stage(folder)
         try:
@@ -258,7 +267,7 @@ def _play(stage: Stage) -> None:
     _use_the_desktop(stage)
     stage.run("status")
 
-    _heading("4. The same input under three profiles: all that would be kept of it")
+    _heading("4. The same script under three profiles: all that would be kept of it")
     _side_by_side(stage)
 
     _heading("5. Paused means that there is no capture process")
@@ -304,52 +313,73 @@ def _organisation(stage: Stage) -> str:
     stage.run("admin", "policy", "sign", path, "--dir", stage.admin, most=3)
     os.mkdir(stage.home, 0o700)
     with open(os.path.join(stage.home, DEMO_DISPLAY), "w", encoding="ascii") as file:
-        file.write(stage.env["DISPLAY"] + "\n")
+        file.write(f"{stage.env['DISPLAY']} {stage.processes[0].pid}\n")
     return os.path.join(stage.admin, "policy.signed.json")
 
 
+SCRIPT: tuple[tuple[str, Any], ...] = (
+    ("type", SENTENCE), ("key", ("BackSpace", "BackSpace", "BackSpace", "Return")), ("wait", 2.2), ("type", "dog."),
+    ("key", ("Tab", "Escape")), ("held", ("Control_L", "c")), ("move", (30, 9, 4)), ("click", 2), ("scroll", 6),
+)  # fmt: skip
+"""What happens on the demo's desktop; the same script is played into the window and written as a replay file."""
+
+
 def _use_the_desktop(stage: Stage) -> None:
-    """Type the sentence, correct it, press some keys, move, click, scroll."""
-    stage.xdotool("type", "--delay", "25", SENTENCE)
-    stage.xdotool("key", "--delay", "60", "BackSpace", "BackSpace", "BackSpace", "Return")
-    time.sleep(2.2)
-    stage.xdotool("type", "--delay", "25", "dog.")
-    stage.xdotool("key", "--delay", "60", "Tab", "Escape", "ctrl+c")
-    for _ in range(30):
-        stage.xdotool("mousemove_relative", "--", "9", "4")
-    stage.xdotool("click", "--repeat", "2", "--delay", "120", "1")
-    stage.xdotool("click", "--repeat", "6", "--delay", "60", "5")
+    """Play the script into the demo's window."""
+    for act, what in SCRIPT:
+        if act == "type":
+            stage.xdotool("type", "--delay", "25", what)
+        elif act == "key":
+            stage.xdotool("key", "--delay", "60", *what)
+        elif act == "held":
+            stage.xdotool("key", "+".join(what))
+        elif act == "move":
+            for _ in range(what[0]):
+                stage.xdotool("mousemove_relative", "--", str(what[1]), str(what[2]))
+        elif act == "wait":
+            time.sleep(what)
+        else:
+            stage.xdotool("click", "--repeat", str(what), "--delay", "60", "1" if act == "click" else "5")
     time.sleep(1.5)
 
 
 def _replay() -> Iterator[dict[str, Any]]:
-    """About the same input as ``_use_the_desktop`` puts in, as a replay file has it."""
+    """The script as a replay file has it, in the pace of a person."""
     t = 0.0
 
-    def key(name: str, *, held: bool = False) -> Iterator[dict[str, Any]]:
+    def event(pause: float, **facts: Any) -> dict[str, Any]:
         nonlocal t
-        yield {"t": round(t, 3), "key": name, "down": True}
-        t += 0.05
-        if not held:
-            yield {"t": round(t, 3), "key": name, "down": False}
+        line = {"t": round(t, 3), **facts}
+        t += pause
+        return line
 
-    for character in SENTENCE:
-        yield from key("space" if character == " " else character)
-    for name in ("BackSpace", "BackSpace", "BackSpace", "Return"):
-        yield from key(name)
-    t += 2.2
-    for name in ("d", "o", "g", "period", "Tab", "Escape"):
-        yield from key(name)
-    yield from key("Control_L", held=True)
-    yield from key("c")
-    yield {"t": round(t, 3), "key": "Control_L", "down": False}
-    for _ in range(30):
-        yield {"t": round(t, 3), "move": [9, 4]}
-        t += 0.01
-    for _ in range(2):
-        yield {"t": round(t, 3), "button": 1, "down": True}
-        yield {"t": round(t, 3), "button": 1, "down": False}
-        t += 0.12
+    def press(name: str) -> Iterator[dict[str, Any]]:
+        yield event(0.05, key=name, down=True)
+        yield event(0.05, key=name, down=False)
+
+    for act, what in SCRIPT:
+        if act == "type":
+            for character in what:
+                yield from press({" ": "space", ".": "period"}.get(character, character))
+        elif act == "key":
+            for name in what:
+                yield from press(name)
+        elif act == "held":
+            yield event(0.05, key=what[0], down=True)
+            yield from press(what[1])
+            yield event(0.05, key=what[0], down=False)
+        elif act == "move":
+            for _ in range(what[0]):
+                yield event(0.01, move=[what[1], what[2]])
+        elif act == "wait":
+            t += what
+        elif act == "click":
+            for _ in range(what):
+                yield event(0.05, button=1, down=True)
+                yield event(0.07, button=1, down=False)
+        else:
+            for _ in range(what):
+                yield event(0.06, scroll=[0, -1])
 
 
 def _side_by_side(stage: Stage) -> None:

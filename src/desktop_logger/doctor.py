@@ -7,7 +7,7 @@ import sys
 from typing import NamedTuple
 
 from .errors import DesktopLoggerError
-from .paths import Home
+from .paths import Home, foreign_logger
 
 
 class Finding(NamedTuple):
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
 def examine(home: Home) -> list[Finding]:
     """Examine everything, in the order in which a start would meet it."""
-    return [_python(), _cryptography(), _home(home), _room(home), *_backends(), _indicator(), _name()]
+    return [_python(), _cryptography(), _home(home), _room(home), *_backends(), _indicator(), _confinement(), _name()]
 
 
 def _python() -> Finding:
@@ -75,23 +75,35 @@ def _backends() -> list[Finding]:
 
 
 def _indicator() -> Finding:
-    if os.environ.get("DISPLAY"):
-        return Finding("recording sign", True, f"a window on {os.environ['DISPLAY']}", None, True)
+    from . import capture
+
+    name = os.environ.get("DISPLAY", "")
+    if name and capture.load("x11").probe().viable:
+        return Finding("recording sign", True, f"a window on {name}", None, True)
     return Finding(
-        "recording sign", False, "no display", "Start inside a graphical session, or with --foreground in a terminal.",
-        True,
+        "recording sign", False, f"nothing answers on {name}" if name else "no display",
+        "Start inside a graphical session.", True,
+    )  # fmt: skip
+
+
+def _confinement() -> Finding:
+    """What the kernel offers; whether a running process has it is in ``status --json``."""
+    import platform
+
+    from .confine import landlock, seccomp
+
+    version = landlock.abi()
+    filters = os.path.exists("/proc/sys/kernel/seccomp") and platform.machine() in seccomp.MACHINES
+    found = [f"Landlock {version}" if version else "no Landlock", "seccomp" if filters else "no seccomp filter"]
+    return Finding(
+        "confinement", bool(version and filters), ", ".join(found),
+        "Recording works; use a kernel with Landlock (5.13 or newer) to have the processes confined.", False,
     )  # fmt: skip
 
 
 def _name() -> Finding:
-    from shutil import which
-
-    found = which("logger")
-    if found is None:
-        return Finding("`logger`", False, "not on PATH", "Use the name desktop-logger.", False)
-    with open(found, "rb") as file:
-        ours = b"desktop_logger" in file.read(4096)
+    other = foreign_logger()
     return Finding(
-        "`logger`", ours, "is this program" if ours else f"{found} is another program", "Use the name desktop-logger.",
-        False,
+        "`logger`", other is None, "is this program" if other is None else f"{other} is another program",
+        "Use the name desktop-logger.", False,
     )  # fmt: skip

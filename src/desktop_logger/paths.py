@@ -15,10 +15,11 @@ from .errors import Refused, Unavailable
 class Home:
     """The state of one person on one machine. Attributes are absolute paths as ``str``."""
 
-    def __init__(self, root: str, run: str) -> None:
+    def __init__(self, root: str, run: str | None = None) -> None:
         self.root = root
-        self.run = run
-        """Control socket, process ids, instance lock, markers of a live session."""
+        self.run = run = run or os.path.join(root, "run")
+        """Control socket, process ids, instance lock and stop marker of a live session. Not in the runtime folder,
+        whose place depends on the environment: a stop from elsewhere (cron, another login) must find it."""
         self.consent = os.path.join(root, "consent")
         self.receipts = os.path.join(self.consent, "receipts")
         self.receipt = os.path.join(self.consent, "receipt.json")
@@ -40,7 +41,6 @@ class Home:
         self.pids = os.path.join(run, "pids.json")
         self.instance_lock = os.path.join(run, "instance.lock")
         self.stop_marker = os.path.join(run, "stop")
-        self.pause_marker = os.path.join(run, "pause")
 
     def exists(self) -> bool:
         """Whether there is any state at all."""
@@ -82,15 +82,10 @@ def home() -> Home:
     """The home of this account, from ``DESKTOP_LOGGER_HOME`` or the platform's data folder."""
     chosen = os.environ.get("DESKTOP_LOGGER_HOME")
     if chosen:
-        root = os.path.abspath(chosen)
-        return Home(root, os.path.join(root, "run"))
+        return Home(os.path.abspath(chosen))
     import platformdirs
 
-    root = platformdirs.user_data_dir("desktop-logger", appauthor=False)
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime):
-        return Home(root, os.path.join(runtime, "desktop-logger"))
-    return Home(root, os.path.join(root, "run"))
+    return Home(platformdirs.user_data_dir("desktop-logger", appauthor=False))
 
 
 def shipped(*parts: str) -> str:
@@ -100,3 +95,19 @@ def shipped(*parts: str) -> str:
     if os.path.exists(installed):
         return installed
     return os.path.join(os.path.dirname(os.path.dirname(package)), *parts)
+
+
+def foreign_logger() -> str | None:
+    """The ``logger`` that a shell would find, where it is not this program; ``""`` where there is none.
+
+    Debian has another program of that name, which accepts any words and exits 0.
+    """
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        candidate = os.path.join(folder, "logger")
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            try:
+                with open(candidate, "rb") as file:
+                    return None if b"desktop_logger" in file.read(4096) else candidate
+            except OSError:
+                return candidate
+    return ""

@@ -25,6 +25,7 @@ from .paths import Home, home
 from .records.classes import Reason
 from .records.layout import END, GAP, RECORD, RECORD_BYTES, RELEASE_STREAM, START, STREAMS, Redacted
 from .records.profiles import RELEASE_TICK_S, SEGMENT_BYTES
+from .redaction import release_gaps
 from .sealing import Kek, wipe
 from .store import Segment, note_stopped, open_segment
 
@@ -120,19 +121,17 @@ class Sink:
 
 def _unobserved(own: bytearray, grant: Grant) -> Redacted:
     """Gaps of the own stream as the release stream may know them: one reason, in log2 buckets."""
-    from .redaction import release_gaps
-
     return release_gaps(bytes(own), grant.own, grant.release or grant.own)
 
 
-def _given(key: int) -> tuple[Kek, int, Grant]:
+def _given(key: int) -> tuple[Kek, int, Grant] | None:
     """Epoch, key and grant from the keeper. The key goes from a buffer of ours to guarded memory, and nowhere else."""
     head = bytearray(36)
     got = os.readv(key, [head])
     while 0 < got < len(head) and (more := os.readv(key, [memoryview(head)[got:]])):
         got += more
     if got < len(head):
-        raise Unavailable("the writer was given no key")  # the keeper has said why
+        return None
     kek, epoch = Kek.from_bytes(memoryview(head)[4:]), int.from_bytes(head[:4], "little")
     wipe(head)
     wire = bytearray()
@@ -142,16 +141,27 @@ def _given(key: int) -> tuple[Kek, int, Grant]:
     return kek, epoch, gate.inherit(bytes(wire))
 
 
-def run(records: int, key: int, report: int) -> int:
+def _confine(sink: Sink) -> confine.Layers:
+    """No socket, no program, and of files: the home's; to read, what the consent rests on and Python's own library."""
+    return confine.shut(
+        write=(sink.home.root,), read=(*(path for path, _ in sink.grant.watched), *filter(os.path.isdir, sys.path))
+    )
+
+
+def run(records: int, key: int, report: int, layers: confine.Layers) -> int:
     """Write until the record pipe ends. Returns the exit status; says everything else on ``report``."""
 
     def say(**facts: object) -> None:
         os.write(report, json.dumps(facts).encode() + b"\n")
 
     try:
-        kek, epoch, grant = _given(key)
+        given = _given(key)
+        if given is None:
+            return 1  # the keeper has said why
+        kek, epoch, grant = given
         sink = Sink(home(), Clock(), grant, kek, epoch)
-        say(state="ready")
+        layers |= _confine(sink)
+        say(state="ready", sandbox=layers)
         poller = select.poll()
         poller.register(records, select.POLLIN)
         rest = b""
@@ -175,23 +185,26 @@ def run(records: int, key: int, report: int) -> int:
         sink.finish()
         note_stopped(sink.home, sink.clock, sink.gap_seconds)
     except NoConsent as error:
-        say(state="no-consent", error=error.message, hint=error.hint)
+        say(state="no-consent", error=error.message, hint=error.hint, status=error.exit_status)
         return error.exit_status
     except DesktopLoggerError as error:
-        say(state="failed", error=error.message, hint=error.hint)
+        say(state="failed", error=error.message, hint=error.hint, status=error.exit_status)
         return error.exit_status
     except OSError as error:
-        say(state="failed", error=f"the store cannot be written: {error.strerror}", hint="Run: desktop-logger doctor")
+        say(state="failed", error=f"the store cannot be written: {error.strerror}", status=Unavailable.exit_status,
+            hint="Run: desktop-logger doctor")  # fmt: skip
         return Unavailable.exit_status
     return 0
 
 
 def main(argv: list[str]) -> int:
     """``python -I -m desktop_logger.sink RECORDS KEY REPORT``: inherited descriptors, by number."""
-    confine.harden()
+    confine.keep_only(*argv)
+    layers = confine.harden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor ends it by ending the pipe
-    return run(*(int(number) for number in argv[:3]))
+    records, key, report = (int(number) for number in argv[:3])
+    return run(records, key, report, layers)
 
 
 if __name__ == "__main__":

@@ -167,9 +167,9 @@ def test_the_display_goes_away(tmp_path: Path) -> None:
     subprocess.run(["xdotool", "click", "1"], env=someone.env, check=True)
     someone.settle()
     server.kill()
-    wait_until(lambda: someone.status()["state"] == "paused", 5, "the end of capture")
-    assert someone.status()["pids"]["capture"] is None
-    someone.stop()
+    # Whoever comes back under the same name may be somebody else: a lost display ends the run.
+    wait_until(lambda: someone.status()["state"] == "stopped", 10, "the end of the run")
+    assert not any(someone.status()["pids"].values())
     found = someone.inspect()
     assert found["pointer"]["clicks"] == 1
     assert "display_lost" in {gap["reason"] for gap in found["gaps"]}

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
 from desktop_logger.sealing import fingerprint, hexdigest
 from tests.crash import Crash, CrashAt
 from tests.organisation import HeldClock, Organisation, Subject
+from tests.testbed import Server
 
 LINEAGE = {"session", "split_group", "profile"}
 Row = dict[str, Any]
@@ -207,14 +209,18 @@ def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody
 
 
 @pytest.fixture
-def demonstration(tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> tuple[Organisation, Subject]:
-    monkeypatch.setenv("DISPLAY", ":4321")
+def demonstration(
+    tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Organisation, Subject]]:
+    server = Server()
+    monkeypatch.setenv("DISPLAY", server.display)
     change = [('notice = { id = "organisation"', 'notice = { id = "demo"')]
     showing = Organisation(str(tmp_path), clock, change=change)
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    (home / "demo-display").write_text(":4321\n")
-    return showing, Subject(str(home), showing)
+    (home / "demo-display").write_text(f"{server.display} {server.pid}\n")
+    yield showing, Subject(str(home), showing)
+    server.stop()
 
 
 def test_a_receipt_of_the_demonstration_is_refused(demonstration: tuple[Organisation, Subject], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from desktop_logger.errors import ClockSetBack, NoConsent, Refused
 from desktop_logger.paths import Home
 from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS
 from tests.signing import HeldClock, Organisation, Remembered, Scripted, home_in, signed
+from tests.testbed import Server
 
 SOURCE = os.path.dirname(os.path.abspath(gate.__file__))
 
@@ -397,19 +398,37 @@ def test_a_demo_consent_is_valid_only_on_the_display_of_the_demo(
     home: Home, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demo(home, Organisation())
-    monkeypatch.setenv("DISPLAY", ":77")
-    with pytest.raises(Refused):
+    path = os.path.join(home.root, validation.DEMO_DISPLAY)
+
+    def names(text: str) -> None:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+
+    server, other = Server(), Server()
+    try:
+        monkeypatch.setenv("DISPLAY", server.display)
+        with pytest.raises(Refused):
+            signed(home, clock)
+        names(f"{server.display} {server.pid}\n")
+        monkeypatch.setattr("tempfile.gettempdir", lambda: os.path.dirname(home.root))
         signed(home, clock)
-    with open(os.path.join(home.root, validation.DEMO_DISPLAY), "w", encoding="ascii") as file:
-        file.write(":77\n")
-    monkeypatch.setattr("tempfile.gettempdir", lambda: os.path.dirname(home.root))
-    signed(home, clock)
-    assert gate.check(home, clock).demo
-    monkeypatch.setenv("DISPLAY", ":0")
-    assert refused(home, clock) == "ConsentInvalidated"
-    monkeypatch.setenv("DISPLAY", ":77")
-    monkeypatch.setattr("tempfile.gettempdir", lambda: "/elsewhere")
-    assert refused(home, clock) == "ConsentInvalidated"
+        assert gate.check(home, clock).demo
+        monkeypatch.setenv("DISPLAY", other.display)
+        assert refused(home, clock) == "ConsentInvalidated"
+        names(f"{other.display} {server.pid}\n")  # a real display's name with the demo's process
+        assert refused(home, clock) == "ConsentInvalidated"
+        names(f"{other.display} {os.getpid()}\n")  # a process that is no Xvfb
+        assert refused(home, clock) == "ConsentInvalidated"
+        monkeypatch.setenv("DISPLAY", server.display)
+        names(f"{server.display} {server.pid}\n")
+        assert gate.check(home, clock).demo
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("tempfile.gettempdir", lambda: "/elsewhere")
+            assert refused(home, clock) == "ConsentInvalidated"
+    finally:
+        server.stop()
+        other.stop()
+    assert refused(home, clock) == "ConsentInvalidated"  # a kept home, after the demo
 
 
 def test_the_receipt_is_bound_to_the_identity_here(home: Home, clock: HeldClock) -> None:

@@ -79,14 +79,15 @@ def status() -> dict[str, Any]:
     """The report of ``status --json``: what the supervisor says, or what the files say when nothing runs."""
     from desktop_logger import control
     from desktop_logger.errors import Unavailable
-    from desktop_logger.paths import home
+    from desktop_logger.paths import foreign_logger, home
 
     place = home()
     place.check()
     report: dict[str, Any] = {
         "state": "stopped", "reason": None, "resumes_in": None, "pids": dict.fromkeys(control.ROLES), "backend": None,
         "profile": None, "scopes": [], "indicator": None, "consent": {"state": "unverified", "expires": None},
-        "store": _store(place.segments), "kek": _kek(place.kek), "sandbox": _sandbox(), "logger_on_path": _ours(),
+        "store": _store(place.segments), "kek": _kek(place.kek), "sandbox": {},
+        "logger_on_path": foreign_logger() is None,
         "warnings": [],
     }  # fmt: skip
     try:
@@ -148,27 +149,6 @@ def _kek(folder: str) -> str | None:
     except (OSError, ValueError, AttributeError):
         return None
     return place if place in ("keyring", "file") else None
-
-
-def _sandbox() -> dict[str, dict[str, str]]:
-    """Which protections each process applies to itself. What is not built is ``unavailable``, never claimed."""
-    layers = {"dumpable": "on", "no_core": "on", "seccomp": "unavailable", "landlock": "unavailable"}
-    if not sys.platform.startswith("linux"):
-        layers["dumpable"] = "unavailable"
-    return {role: dict(layers) for role in ("supervisor", "capture", "writer", "indicator")}
-
-
-def _ours() -> bool:
-    """Whether ``logger`` on PATH is this program: Debian has another of that name that accepts any words."""
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        candidate = os.path.join(folder, "logger")
-        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            try:
-                with open(candidate, "rb") as file:
-                    return b"desktop_logger" in file.read(4096)
-            except OSError:
-                return False
-    return False
 
 
 def say(verb: str, report: dict[str, Any]) -> str:
@@ -245,12 +225,28 @@ def complain(error: DesktopLoggerError) -> int:
 def main() -> int:
     """Entry point of ``logger`` and ``desktop-logger``."""
     os.umask(0o077)
-    fast = _fast(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that lacks a letter is no error
+    status = _run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains again at its end
+        return status or (1 if isinstance(error, BrokenPipeError) else complain(_unwritten(error)))
+    return status
+
+
+def _unwritten(error: OSError) -> DesktopLoggerError:
+    return DesktopLoggerError(f"what was asked for could not be printed: {error.strerror}")
+
+
+def _run(argv: list[str]) -> int:
+    fast = _fast(argv)
     try:
         if fast is None:
             from .app import run
 
-            return run(sys.argv[1:])
+            return run(argv)
         verb, duration, as_json = fast
         report = act(verb, duration)
         if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,15 +21,17 @@ def start(
     from desktop_logger.daemon.starting import start as begin
     from desktop_logger.paths import home
 
-    answer = begin(home(), Clock(), backend, foreground=foreground)
+    def began(answer: dict[str, Any]) -> None:
+        if answer.get("waiting"):
+            print("started, and not recording: outside the signed hours. Recording begins by itself when they do.")
+        else:
+            print(f"recording through {answer['backend']}" + (f" ({answer['why']})" if answer.get("why") else ""))
+        stop = "Ctrl-C here" if foreground else "desktop-logger stop"
+        print(f"pause: desktop-logger pause · stop: {stop} · see: desktop-logger inspect", flush=True)
+
+    begin(home(), Clock(), backend, foreground=foreground, began=began)
     if foreground:
         print("stopped")
-        return
-    if answer.get("waiting"):
-        print("started, and not recording: outside the signed hours. Recording begins by itself when they do.")
-        return
-    print(f"recording through {answer['backend']}" + (f" ({answer['why']})" if answer.get("why") else ""))
-    print("pause: desktop-logger pause · stop: desktop-logger stop · see: desktop-logger inspect")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:

@@ -16,6 +16,7 @@ import struct
 import time
 from typing import Any
 
+from desktop_logger import disk
 from desktop_logger.errors import Refused, Unavailable
 from desktop_logger.paths import Home, check_ours
 
@@ -71,7 +72,7 @@ def parse(line: bytes) -> dict[str, Any]:
     """One request, checked: a known verb and, for ``pause``, whole seconds. ``Refused`` otherwise."""
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused("a request that is not JSON") from None
     if not isinstance(request, dict) or request.get("verb") not in VERBS or set(request) - {"verb", "seconds"}:
         raise Refused("a request outside the closed set of verbs")
@@ -143,30 +144,36 @@ def save_pids(home: Home, pids: dict[str, int | None]) -> None:
     os.replace(draft, home.pids)
 
 
-def recorded_pids(home: Home) -> dict[str, int]:
-    """The processes of this home that still live, by role."""
+def recorded(home: Home) -> dict[str, tuple[int, int]]:
+    """The processes of this home that still live: role → (process id, start time)."""
     try:
         with open(home.pids, encoding="utf-8") as file:
             saved = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, int]] = {}
     for role in ROLES:
         entry = saved.get(role) if isinstance(saved, dict) else None
-        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], int):  # noqa: SIM102
-            if entry[1] is not None and start_time(entry[0]) == entry[1]:
-                found[role] = entry[0]
+        if isinstance(entry, list) and len(entry) == 2 and all(type(number) is int for number in entry):
+            pid, started = entry
+            if start_time(pid) == started:
+                found[role] = (pid, started)
     return found
 
 
-def end(pid: int, started: int | None) -> None:
+def recorded_pids(home: Home) -> dict[str, int]:
+    """The process ids of ``recorded``."""
+    return {role: pid for role, (pid, _) in recorded(home).items()}
+
+
+def end(pid: int, started: int) -> None:
     """Kill one process, only if it is still the one that was recorded."""
     try:
         handle = os.pidfd_open(pid)
     except (OSError, AttributeError):
         handle = None
     try:
-        if started is not None and start_time(pid) != started:
+        if start_time(pid) != started:
             return
         with contextlib.suppress(ProcessLookupError):
             if handle is not None:
@@ -176,6 +183,18 @@ def end(pid: int, started: int | None) -> None:
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def runs(home: Home) -> bool:
+    """Whether a supervisor of this home lives: it holds the instance lock for its whole life."""
+    try:
+        lock = os.open(home.instance_lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return disk.is_locked(lock)
+    finally:
+        os.close(lock)
 
 
 def mark(path: str) -> None:
@@ -201,15 +220,16 @@ def halt(home: Home, verb: str = "stop", seconds: int | None = None) -> str:
         if "error" in answer:
             raise Refused(str(answer["error"]), answer.get("hint"))
         return "asked"
-    alive = recorded_pids(home)
-    if not alive:
+    if not runs(home) and not recorded(home):
         return "absent"
+    # The marker first: a supervisor that cannot be found now finds it when it wakes up, and stops.
     mark(home.stop_marker)
+    alive = recorded(home)
     # Capture first: it is what must not go on. Then the supervisor, so that nothing is started again.
     for role in ("capture", "supervisor", "indicator", "writer"):
         if role in alive:
-            end(alive[role], start_time(alive[role]))
+            end(*alive[role])
     deadline = time.monotonic() + 0.5
-    while recorded_pids(home) and time.monotonic() < deadline:
+    while recorded(home) and time.monotonic() < deadline:
         time.sleep(0.01)
     return "ended"

@@ -34,6 +34,7 @@ class Crew:
         self.writer: Child | None = None
         self.indicator: Child | None = None
         self.keeper: Child | None = None
+        self._task = ""
         self._beats = self._records = self._sign = -1
 
     def reporting(self, descriptor: int) -> Child | None:
@@ -92,13 +93,15 @@ class Crew:
 
     def start_keeper(self, task: str, *descriptors: int) -> None:
         """Start the short-lived process that may do what we may not."""
+        self._task = task
         self.keeper = self._adopt(spawn("keeper", "desktop_logger.daemon.keeper", [task], list(descriptors)))
 
-    def end_keeper(self) -> None:
-        """Forget the keeper; kill it if it still lives."""
+    def end_keeper(self, seconds: float = 0.0) -> str:
+        """End the keeper, which gets ``seconds`` for anything but a start. Returns what its task was."""
         if self.keeper is not None:
             child, self.keeper = self.keeper, None
-            self._part(child, 0.0)
+            self._part(child, 0.0 if self._task == "start" else seconds)
+        return self._task
 
     def start_writer(self) -> None:
         """Start a writer, and the keeper that validates everything and hands it the key."""
@@ -111,15 +114,17 @@ class Crew:
         self.save_pids()
 
     def end_writer(self, seconds: float = SEAL_S) -> None:
-        """End the writer by ending its pipe: it seals first. Kill it if it hangs."""
+        """End the writer by ending its pipe: it seals first. Kill it if it hangs. Its keeper goes with it."""
         self._records = _replace(self._records)
+        if self._task == "start":
+            self.end_keeper()
         if self.writer is not None:
             child, self.writer = self.writer, None
             self._part(child, seconds)
             self.save_pids()
 
-    def put(self, record: Redacted) -> None:
-        """Hand the writer a gap or a mark. One record is atomic on a pipe (POSIX ``PIPE_BUF``)."""
+    def put(self, record: Redacted) -> bool:
+        """Hand the writer a gap or a mark; whether it took it. One record is atomic on a pipe (``PIPE_BUF``)."""
         deadline = time.monotonic() + PUT_S
         while self._records >= 0 and time.monotonic() < deadline:
             try:
@@ -127,9 +132,10 @@ class Crew:
             except BlockingIOError:
                 time.sleep(0.005)
             except OSError:
-                return
+                return False
             else:
-                return
+                return True
+        return False
 
     # --- capture ----------------------------------------------------------------------------------------------
 

@@ -54,11 +54,13 @@ class Window:
         screen = self.display.screen()
         self.screen = screen
         self.state = "waiting"
-        self.open = False
+        self.open = self.covered = False
         self.font = self._font()
-        self.window = self._window(screen.width_in_pixels - WIDTH - 8, 8, WIDTH, HEIGHT)
+        self.corner = max(0, screen.width_in_pixels - WIDTH - 8)
+        self.window = self._window(self.corner, 8, WIDTH, HEIGHT)
         self.window.set_wm_name("desktop-logger")
-        self.menu = self._window(screen.width_in_pixels - WIDTH - 8, 10 + HEIGHT, WIDTH, ROW * len(MENU))
+        self.menu = self._window(self.corner, 10 + HEIGHT, WIDTH, ROW * len(MENU))
+        screen.root.change_attributes(event_mask=self.X.StructureNotifyMask)
         self.window.map()
         self.draw()
 
@@ -111,17 +113,25 @@ class Window:
             if event.type == self.X.Expose:
                 self.draw()
             elif event.type == self.X.VisibilityNotify and event.state != self.X.VisibilityUnobscured:
-                event.window.configure(stack_mode=self.X.Above)  # never under another window
-                self.display.flush()
+                self.covered = True
+            elif event.type == self.X.ConfigureNotify and event.window.id == self.screen.root.id:
+                self._place(event.width)
             elif event.type == self.X.ButtonPress:
                 marks += self._click(event)
         return marks
 
     def _click(self, event: Any) -> str:
+        """The first button acts, the third opens and closes the menu; the wheel and made-up events do nothing."""
+        if event.send_event:
+            return ""
+        left, right = event.detail == 1, event.detail == 3
         if event.window.id == self.window.id:
-            if event.detail == 1 and not self.open:
+            if left and not self.open:
                 return "p"
-            self._toggle()
+            if left or right:
+                self._toggle()
+            return ""
+        if not left:
             return ""
         row = event.event_y // ROW
         self._toggle()
@@ -136,8 +146,28 @@ class Window:
             self.menu.unmap()
         self.draw()
 
+    def _place(self, width: int) -> None:
+        """Into the upper right corner of a screen of this width, in full size."""
+        self.corner = max(0, width - WIDTH - 8)
+        self.window.configure(x=self.corner, y=8, width=WIDTH, height=HEIGHT)
+        self.menu.configure(x=self.corner, y=10 + HEIGHT, width=WIDTH, height=ROW * len(MENU))
+
     def alive(self) -> bool:
-        """Whether the server still draws our window: asked, not assumed."""
+        """Whether the sign can be seen: asked of the server, not assumed. Puts it back where something moved it.
+
+        Once a second, not at once: two windows that both insist on being on top must not keep each other busy.
+        """
+        if self.covered:
+            self.covered = False
+            for window in (self.window, self.menu):
+                window.configure(stack_mode=self.X.Above)
+        for attempt in range(2):
+            place = self.window.get_geometry()
+            if (place.x, place.y, place.width, place.height) == (self.corner, 8, WIDTH, HEIGHT):
+                break
+            if attempt:
+                return False
+            self._place(self.screen.root.get_geometry().width)
         return bool(self.window.get_attributes().map_state == self.X.IsViewable)
 
 
@@ -166,7 +196,7 @@ class Terminal:
         return os.isatty(1)
 
 
-def run(kind: str, sign: int, report: int) -> int:
+def run(kind: str, sign: int, report: int, layers: confine.Layers) -> int:
     """Show what ``sign`` says until it ends."""
     try:
         face: Window | Terminal = Window() if kind == "window" else Terminal()
@@ -175,6 +205,9 @@ def run(kind: str, sign: int, report: int) -> int:
         facts = {"state": "failed", "error": "no display for the recording sign", "hint": hint, "status": 5}
         os.write(report, json.dumps(facts).encode() + b"\n")
         return 5
+    time.strftime("%H:%M:%S")  # reads the time zone's file, which is out of reach after the next line
+    layers |= confine.shut()
+    os.write(report, json.dumps({"state": "shown", "sandbox": layers}).encode() + b"\n")
     os.set_blocking(sign, False)
     due = 0.0
     try:
@@ -203,9 +236,10 @@ def main(argv: list[str]) -> int:
     """``python -I -m desktop_logger.daemon.indicator window|terminal SIGN REPORT``."""
     import signal
 
-    confine.harden()
+    confine.keep_only(*argv[1:])
+    layers = confine.harden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return run(argv[0], int(argv[1]), int(argv[2]))
+    return run(argv[0], int(argv[1]), int(argv[2]), layers)
 
 
 if __name__ == "__main__":

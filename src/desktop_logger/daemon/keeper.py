@@ -71,6 +71,7 @@ def _say(report: int, **facts: object) -> None:
 
 def main(argv: list[str]) -> int:
     """``python -I -m desktop_logger.daemon.keeper TASK [KEY] REPORT``: inherited descriptors, by number."""
+    confine.keep_only(*argv[1:])
     confine.harden()
     task, report = argv[0], int(argv[-1])
     try:

@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from desktop_logger import capture, control
@@ -25,10 +26,16 @@ from desktop_logger.paths import Home
 from .children import spawn
 
 START_S = 20.0
+Began = Callable[[dict[str, Any]], None]
+STOP_S = 3.0
+"""What a supervisor that could not begin gets to end by itself; it ends when we hang up."""
 
 
-def start(place: Home, clock: Clock, backend: str, *, foreground: bool) -> dict[str, Any]:
-    """Start recording. Returns what the supervisor said first (``backend``, ``why``); raises when it cannot be."""
+def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: Began) -> None:
+    """Start recording and tell ``began`` what the supervisor said first; raises when it cannot be.
+
+    In the foreground it returns when recording has ended.
+    """
     place.check()
     gate.check(place, clock)
     chosen, why = capture.choose(backend)
@@ -43,12 +50,14 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool) -> dict[
         session=not foreground, quiet=not foreground,
     )  # fmt: skip
     answer = _await(ready)
+    if not answer.get("ok"):
+        child.end(STOP_S)
     if answer.get("ok"):
         answer["why"] = why or answer.get("why")
-        answer["indicator"] = indicator
+        began(answer)
         if foreground:
             _stay(child.pid)
-        return answer
+        return
     message = str(answer.get("error", "the background process ended before recording began"))
     hint = answer.get("hint") or "Run: desktop-logger doctor"
     if answer.get("status") == NoConsent.exit_status:
@@ -62,7 +71,7 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool) -> dict[
 
 def _indicator(*, foreground: bool) -> str:
     """Where the sign can be shown: a window where there is a display, else the terminal in the foreground."""
-    if os.environ.get("DISPLAY"):
+    if os.environ.get("DISPLAY") and capture.load("x11").probe().viable:
         return "window"
     if foreground and sys.stdout.isatty():
         return "terminal"
@@ -95,15 +104,17 @@ def _await(ready: int) -> dict[str, Any]:
     """The supervisor's first word, or what its silence means."""
     data = b""
     deadline = time.monotonic() + START_S
-    while not data.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([ready], [], [], left)[0]:
-            return {"error": f"recording did not begin within {START_S:.0f} s", "status": 5}
-        chunk = os.read(ready, 4096)
-        if not chunk:
-            break
-        data += chunk
-    os.close(ready)
+    try:
+        while not data.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([ready], [], [], left)[0]:
+                return {"error": f"recording did not begin within {START_S:.0f} s", "status": 5}
+            chunk = os.read(ready, 4096)
+            if not chunk:
+                break
+            data += chunk
+    finally:
+        os.close(ready)  # where nothing was said yet, this tells the supervisor that nobody waits any more
     try:
         answer = json.loads(data)
     except ValueError:

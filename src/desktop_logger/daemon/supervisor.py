@@ -7,6 +7,7 @@ It never sees a key code, a record's content or a segment key. Its rules:
 3. The writer's end is capture's end. A writer never outlives the key it was given.
 4. Nothing is captured outside the hours that were signed.
 5. Whatever ends capture, other than stop, is a gap with a reason; nothing that happens here is silent.
+6. A display that is gone ends the run: whoever comes back under the same name may be somebody else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import signal
 import sys
 from typing import Any
 
-from desktop_logger import confine, control
+from desktop_logger import confine, control, disk
 from desktop_logger.clock import Clock
 from desktop_logger.consent import gate, hours
 from desktop_logger.consent.grant import Grant
@@ -27,10 +28,10 @@ from desktop_logger.control.answering import Answering
 from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent, Refused
 from desktop_logger.paths import Home, home
 from desktop_logger.records.classes import Reason
-from desktop_logger.records.layout import gap
 
 from .children import Child
 from .crew import Crew
+from .gaps import Attempts, Unobserved
 
 BEAT_S = 0.25
 GATE_S = 4.0
@@ -39,6 +40,9 @@ INDICATOR_S = 3.0
 WRITER_S = 20.0
 WRITER_LIFE_S = 6 * 3600.0
 WARN_S = 30
+SLEEP_S = 2.0
+KEEPER_S = 10.0
+"""A deletion or a withdrawal that has begun is waited for this long at the end."""
 LOST_S = 120
 """After this long without anything that could show the sign, the daemon stops."""
 DISPLAY_LOST = 4
@@ -67,17 +71,20 @@ class Supervisor:
         """Whether capture has said that it truly runs."""
         self.seen = False
         """Whether the indicator has said that its sign is there."""
-        self.reason: Reason | None = None
-        self.since = clock.monotonic()
-        """Why, and since when, nothing is observed; no reason before the first time and while capture runs."""
-        self.not_before = 0.0
-        self.failures = 0
+        self.unseen_since = clock.monotonic()
+        self.unobserved = Unobserved(clock)
+        self.recording = Attempts(clock)
+        self.signing = Attempts(clock)
+        """Attempts at capture and writer, and at the sign."""
         self.warnings: list[str] = []
         self.stopping = False
         self.exit_status = 0
         self.beat_due = self.gate_due = 0.0
         self.suspended = clock.suspended()
         self.shown = ""
+        self.sandbox: dict[str, confine.Layers] = {}
+        """Which layers each process has put around itself, as it says."""
+        self.poller.register(ready, 0)  # its other end gone means that whoever started us has left
 
     # --- the loop ---------------------------------------------------------------------------------------------
 
@@ -99,6 +106,7 @@ class Supervisor:
             self.crew.tell_capture(b".")
             self.answering.expire(now)
             self.stopping |= os.path.lexists(self.home.stop_marker)
+            self._notice_sleep()
             if self.verdict == "valid" and os.path.lexists(self.home.withdrawn):
                 self._check_gate()
             if self.running and not self._in_hours():
@@ -109,40 +117,83 @@ class Supervisor:
         if self.until is not None and now >= self.until:
             self.until, self.wanted = None, True
         if self.held_until is not None and now >= self.held_until:
-            self._go()
-        if self.crew.indicator and now - self.crew.indicator.heard > INDICATOR_S:
-            self._lose_indicator()
-        if self.crew.writer and now - self.crew.writer.heard > WRITER_S:
-            self._lose_writer("the writer did not answer")
-        if self.crew.writer and now - self.crew.writer.started > WRITER_LIFE_S and self.held_until is None:
-            self._hold()  # a new writer comes with the keeper's whole check: retention, release, the key's epoch
-            self._go()
-        if now >= self.not_before:
-            self._start_what_is_missing()
+            if self._store_is_held():
+                self.held_until = now + control.HOLD_S  # still at it
+            else:
+                self._go()
+        self._judge(now)
+        self._start_what_is_missing()
         self._show(now)
+
+    def _store_is_held(self) -> bool:
+        """Whether somebody still changes what is stored."""
+        try:
+            lock = os.open(self.home.store_lock, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return disk.is_locked(lock)
+        finally:
+            os.close(lock)
+
+    def _notice_sleep(self) -> None:
+        """What lies around a sleep is not one session; the sleep itself was not observed."""
+        asleep = self.clock.suspended() - self.suspended
+        if asleep > SLEEP_S:
+            self.suspended += asleep
+            if self.running:
+                self._end_capture(Reason.SUSPENDED, ago=asleep)
+
+    def _judge(self, now: float) -> None:
+        """Who has not been heard of for too long? What they have said meanwhile is heard first."""
+        if self._silent(now):
+            for descriptor, _ in self.poller.poll(0):
+                self._serve(descriptor)
+        for child in self._silent(now):
+            if child is self.crew.indicator:
+                self._lose_indicator()
+            else:
+                self._lose_writer("the writer did not answer")
+        writer = self.crew.writer
+        if writer and now - writer.started > WRITER_LIFE_S and self.held_until is None and self.crew.keeper is None:
+            # A new writer comes with the keeper's whole check: retention, release, the key's epoch.
+            self._end_capture(Reason.UNKNOWN)
+            self.crew.end_writer()
+
+    def _silent(self, now: float) -> list[Child]:
+        crew, silent = self.crew, []
+        if crew.indicator and now - crew.indicator.heard > INDICATOR_S:
+            silent.append(crew.indicator)
+        if crew.writer and crew.keeper is None and now - crew.writer.heard > WRITER_S:
+            silent.append(crew.writer)
+        return silent
 
     def _start_what_is_missing(self) -> None:
         """Indicator, then writer (with the keeper's full check), then capture."""
         crew = self.crew
-        if crew.indicator is None:
+        if crew.indicator is None and self.signing.due():
             crew.start_indicator(self.sign_kind)
         if not self.wanted or self.held_until is not None or not self.seen or self.verdict == "invalid":
             return
+        if crew.keeper is not None or not self.recording.due():
+            return
         if crew.writer is None:
-            if crew.keeper is None:
-                crew.start_writer()
-        elif crew.capture is None and self.grant is not None and crew.keeper is None:
+            crew.start_writer()
+        elif crew.capture is None and self.grant is not None:
             if not self._in_hours():
                 self._wait_for_hours()
                 return
             self._check_gate()
-            if self.verdict == "valid":
-                self._tell_gap()
-                self.running = False
+            if self.verdict == "valid" and crew.writer is not None:
+                self.unobserved.so_far()
+                self.unobserved.tell(crew.put)
                 crew.start_capture(self.asked, self.grant)
 
     def _serve(self, descriptor: int) -> None:
         """One descriptor that has something to say."""
+        if descriptor == self.ready:
+            self.stopping = True  # whoever started us has left before recording began: it must not begin
+            return
         if self.answering.serve(descriptor, self.clock.monotonic()):
             return
         child = self.crew.reporting(descriptor)
@@ -159,13 +210,18 @@ class Supervisor:
 
     def _hear(self, child: Child, facts: dict[str, Any]) -> None:
         state = facts.get("state")
+        if "sandbox" in facts:
+            self.sandbox[child.role] = facts["sandbox"]
         if state in ("failed", "no-consent"):
             self._fail(child, facts)
         elif child.role == "indicator":
             for mark in str(facts.get("mark", "")):
                 self._obey(mark)
         elif state == "running":
-            self.running, self.reason, self.failures = True, None, 0
+            self.running = True
+            self.unobserved.end()
+            self.recording.working()
+            self.warnings.clear()
             self.backend = str(facts.get("backend", self.backend))
             self._tell_ready({"ok": True, "backend": self.backend, "why": facts.get("why")})
         elif state == "finished":  # a replay has reached its end
@@ -178,17 +234,21 @@ class Supervisor:
 
     def _obey(self, mark: str) -> None:
         """A mark of the indicator: alive, or what somebody clicked."""
-        if mark == ".":
-            self.seen = True
-        elif mark == "p":
-            self.do("pause" if self.wanted else "resume", None)
-        elif mark == "s":
-            self.stopping = True
-        elif mark == "w":
-            self._withdraw()
-        elif mark == "d" and self.crew.keeper is None and self.held_until is None:
-            self._hold()
-            self.crew.start_keeper("purge")
+        try:
+            if mark == ".":
+                self.seen = True
+                self.signing.working()
+            elif mark == "p":
+                self.do("pause" if self.wanted else "resume", None)
+            elif mark == "s":
+                self.stopping = True
+            elif mark == "w":
+                self._withdraw()
+            elif mark == "d" and self.crew.keeper is None and self.held_until is None:
+                self._hold()
+                self.crew.start_keeper("purge")
+        except DesktopLoggerError as error:
+            self._warn(error.message)
 
     def _withdraw(self) -> None:
         """Withdrawn at the sign: the gate is closed by the marker; the keeper signs the withdrawal."""
@@ -209,56 +269,55 @@ class Supervisor:
             self._close_gate(Reason.CONSENT)
         elif child.role in ("writer", "keeper"):
             # Fail-stop: what the disk refuses is not tried again behind anybody's back.
-            self._observe_nothing(Reason.PERMISSION)
-            self.crew.end_capture()
+            self._end_capture(Reason.PERMISSION)
             self.wanted = False
 
     def _ended(self, child: Child) -> None:
         """A child has ended without being told to."""
         crew = self.crew
         if child is crew.capture:
-            self.running = False
-            self._observe_nothing(Reason.CRASHED)
-            if crew.end_capture() == DISPLAY_LOST:
-                self.reason = Reason.DISPLAY_LOST
-                self._warn("the display is gone")
-            self._back_off()
-            if self.failures > 2:
+            self._end_capture(Reason.CRASHED)
+            self.stopping |= self.unobserved.reason == Reason.DISPLAY_LOST
+            self.recording.failed()
+            if self.recording.failures > 2:
                 self._give_up("capture cannot start")
         elif child is crew.writer:
             self._lose_writer("the writer ended")
         elif child is crew.indicator:
             self._lose_indicator()
         else:
-            crew.end_keeper()
+            task = crew.end_keeper()
             self.stopping |= os.path.lexists(self.home.withdrawn)
             if child.status:
                 self._give_up("the check before the start failed")
-            if self.held_until is not None:
+            if crew.writer:
+                crew.writer.heard = self.clock.monotonic()
+            if task == "purge" and self.held_until is not None:
                 self._go()
 
     def _lose_indicator(self) -> None:
         """Nobody can see that we record, so we do not."""
         lost = self.crew.end_indicator() == DISPLAY_LOST
-        self._end_capture(Reason.DISPLAY_LOST if lost else self.reason or Reason.INDICATOR)
-        self.seen = False
-        self._back_off()
+        self.stopping |= lost and self.ready < 0
+        self._end_capture(Reason.DISPLAY_LOST if lost else self.unobserved.reason or Reason.INDICATOR)
+        now = self.clock.monotonic()
+        if self.seen:
+            self.seen, self.unseen_since = False, now
+        self.signing.failed()
         self._give_up("nothing can show that recording is on, so there is no recording")
-        if self.clock.monotonic() - self.since > LOST_S:
-            self.stopping = True
+        self.stopping |= now - self.unseen_since > LOST_S
 
     def _lose_writer(self, message: str) -> None:
-        self._end_capture(Reason.CRASHED)
+        """The writer is gone; where recording was wanted, that is a crash, and tried again."""
         self.crew.end_writer(0.0)
+        if not self.wanted or self.verdict == "invalid":
+            self._end_capture(self.unobserved.reason or Reason.CRASHED)
+            return
+        self._end_capture(Reason.CRASHED)
         self._warn(message)
-        self._back_off()
-        if self.failures > 2:
+        self.recording.failed()
+        if self.recording.failures > 2:
             self._give_up(message)
-
-    def _back_off(self) -> None:
-        """Wait before the next attempt: 0.5 s, doubling up to 30 s."""
-        self.failures += 1
-        self.not_before = self.clock.monotonic() + min(30.0, 0.25 * 2**self.failures)
 
     def _give_up(self, message: str) -> None:
         """While the command that started us still waits, a failure is its answer, and the end."""
@@ -266,31 +325,19 @@ class Supervisor:
             self._tell_ready({"error": message, "hint": "Run: desktop-logger doctor", "status": 5})
             self.stopping, self.exit_status = True, 5
 
-    # --- gaps and the gate ------------------------------------------------------------------------------------
+    # --- the gate ---------------------------------------------------------------------------------------------
 
-    def _observe_nothing(self, reason: Reason) -> None:
-        """From now on, or still, nothing is observed; the reason is the one that holds now."""
-        if self.running or self.reason is None:
-            self.since = self.clock.monotonic()
-        self.reason = reason
-
-    def _end_capture(self, reason: Reason) -> None:
-        self._observe_nothing(reason)
+    def _end_capture(self, reason: Reason, *, ago: float = 0.0) -> None:
+        """From here on nothing is observed. A capture that is there ends, within half a second."""
+        self.unobserved.begin(reason, ago=ago)
         self.running = False
         if self.crew.end_capture() == DISPLAY_LOST:
-            self.reason = Reason.DISPLAY_LOST
-
-    def _tell_gap(self) -> None:
-        """Hand the writer the gap that ends here: whole seconds, at least one."""
-        if self.reason is not None:
-            self.crew.put(gap(self.reason, max(1, round(self.clock.monotonic() - self.since))))
+            self.unobserved.rename(Reason.DISPLAY_LOST)
+            self._warn("the display is gone")
+        self.sandbox.pop("capture", None)
 
     def _check_gate(self) -> None:
         """Look again whether consent is valid; end capture at once when it is not."""
-        asleep = self.clock.suspended()
-        if asleep - self.suspended > 2:
-            self.suspended = asleep
-            self._end_capture(Reason.SUSPENDED)
         if self.grant is None:
             return
         try:
@@ -317,7 +364,7 @@ class Supervisor:
 
     def _wait_for_hours(self) -> None:
         """Outside the signed hours: said once to whoever started us, and a gap of its own reason."""
-        self._observe_nothing(Reason.SCHEDULE)
+        self.unobserved.begin(Reason.SCHEDULE)
         self._tell_ready({"ok": True, "backend": self.backend, "why": "outside the signed hours", "waiting": True})
 
     def _close_gate(self, reason: Reason) -> None:
@@ -334,9 +381,9 @@ class Supervisor:
             self._end_capture(Reason.PAUSED)
             self._show(self.clock.monotonic())
         elif verb == "resume":
-            if self.verdict == "invalid":
-                raise NoConsent(self.warnings[-1], "Run: desktop-logger consent status")
-            self.wanted, self.until, self.not_before = True, None, 0.0
+            self.wanted, self.until = True, None
+            self.recording.forgive()
+            self._look()
             self._advance()
         elif verb == "stop":
             self.stopping, self.running = True, False
@@ -355,7 +402,8 @@ class Supervisor:
         """Something about the consent has changed: look now, and let a closed gate be tried again."""
         if self.verdict == "invalid" and not os.path.lexists(self.home.withdrawn):
             self.crew.end_writer()
-            self.grant, self.verdict, self.not_before = None, "unverified", 0.0
+            self.grant, self.verdict = None, "unverified"
+            self.recording.forgive()
         self._check_gate()
 
     def _hold(self) -> None:
@@ -364,15 +412,16 @@ class Supervisor:
         self.held_until = self.clock.monotonic() + control.HOLD_S
 
     def _go(self) -> None:
-        self.held_until, self.not_before = None, 0.0
+        self.held_until = None
+        self.recording.forgive()
 
     def status(self) -> dict[str, Any]:
         """The live part of ``status --json``: closed words, process ids, numbers."""
-        grant = self.grant
+        grant, reason = self.grant, self.unobserved.reason
         reminder = gate.reminder(grant.expires, self.clock.now()) if grant else None
         return {
             "state": "recording" if self.running else "paused",
-            "reason": None if self.running or self.reason is None else self.reason.name.lower(),
+            "reason": None if self.running or reason is None else reason.name.lower(),
             "resumes_in": None if self.until is None else max(0, round(self.until - self.clock.monotonic())),
             "pids": self.crew.pids(),
             "backend": self.backend,
@@ -380,6 +429,7 @@ class Supervisor:
             "scopes": list(grant.scopes) if grant else [],
             "indicator": self.sign_kind if self.seen else None,
             "consent": {"state": self.verdict, "expires": grant.expires if grant else None},
+            "sandbox": {role: self.sandbox.get(role, {}) for role, pid in self.crew.pids().items() if pid},
             "warnings": [*([reminder] if reminder else []), *self.warnings[-4:]],
         }
 
@@ -409,6 +459,7 @@ class Supervisor:
     def _tell_ready(self, facts: dict[str, Any]) -> None:
         """Answer the command that started us, once."""
         if self.ready >= 0:
+            self.poller.unregister(self.ready)
             with contextlib.suppress(OSError):
                 os.write(self.ready, json.dumps(facts).encode() + b"\n")
             os.close(self.ready)
@@ -419,9 +470,10 @@ class Supervisor:
     def _shut_down(self) -> None:
         """End in the order of the data: capture, the last gap, the writer, the sign."""
         self.crew.end_capture()
-        self._tell_gap()
+        self.unobserved.so_far()
+        self.unobserved.tell(self.crew.put)
         self.crew.end_writer()
-        self.crew.end_keeper()
+        self.crew.end_keeper(KEEPER_S)
         self.crew.end_indicator(0.3)
         self._tell_ready({"error": "stopped before recording began", "status": 1})
         for path in (self.home.socket, self.home.pids, self.home.stop_marker):
@@ -434,8 +486,10 @@ def main(argv: list[str]) -> int:
 
     LOCK is the instance lock, already taken: it is held for as long as this process lives.
     """
-    confine.harden()
+    confine.keep_only(*argv[2:])
+    layers = confine.harden() | confine.unplug()
     supervisor = Supervisor(home(), Clock(), argv[0], argv[1], int(argv[3]))
+    supervisor.sandbox["supervisor"] = layers
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: setattr(supervisor, "stopping", True))
     return supervisor.run()

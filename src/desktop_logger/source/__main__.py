@@ -26,15 +26,17 @@ def main(argv: list[str]) -> int:
 
     The last four are inherited descriptors, by number; each may also be named (``--grant FD`` and so on).
     """
-    confine.harden()
+    layers: confine.Layers = {}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     report = -1
     try:
         given = _arguments(argv)
         report = int(given["report"])
+        confine.keep_only(*(given[name] for name in _NUMBERS))
+        layers |= confine.harden()
         with_grant = gate.inherit(_all_of(int(given["grant"])))
         name = given["backend"] + (f":{given['replay']}" if "replay" in given else "")
-        return _record(name, with_grant, int(given["records"]), int(given["heartbeat"]), report)
+        return _record(name, with_grant, int(given["records"]), int(given["heartbeat"]), report, layers)
     except DesktopLoggerError as error:
         _say(report, state="failed", error=error.message, hint=error.hint, status=error.exit_status)
         return error.exit_status
@@ -46,17 +48,30 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-def _record(name: str, grant: Grant, records: int, beats: int, report: int) -> int:
+def _confine(backend: str) -> confine.Layers:
+    """Everything is open and imported: no file, no socket, no program from here on.
+
+    pynput opens displays and reads files from threads of its own whenever it likes, so it keeps what ``unplug`` left.
+    """
+    if backend == "pynput":
+        return {"landlock": "off", "seccomp": "off"} | confine.unplug()
+    return confine.shut()
+
+
+def _record(  # noqa: PLR0917  the descriptors by name
+    name: str, grant: Grant, records: int, beats: int, report: int, layers: confine.Layers
+) -> int:
     backend = capture.load(name)
     opened = backend.capture(grant)
     try:
         source = Source(opened, grant, Outlet(records), beats)
         signal.signal(signal.SIGTERM, source.stop)
+        layers |= _confine(backend.name)
         for word in source.run():
             if word == "display_lost":
                 _say(report, state="gap", reason=word)
             else:
-                _say(report, state=word, backend=backend.name, why=f"asked for {backend.name}")
+                _say(report, state=word, backend=backend.name, why=f"asked for {backend.name}", sandbox=layers)
         return source.status
     finally:
         opened.close()

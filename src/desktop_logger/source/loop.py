@@ -54,7 +54,7 @@ class Source:
         if self._input >= 0:
             self._poll.register(self._input, select.POLLIN)
         now = time.monotonic()
-        self._beat = self._sent = self._segment = now
+        self._beat = self._sent = self._segment = self._turned = now
         self._read_at: float | None = None
 
     def stop(self, *_: object) -> None:
@@ -86,11 +86,11 @@ class Source:
     def _turn(self) -> int | None:
         """Wait for what comes next and do it; the exit status when it is time to go."""
         now = time.monotonic()
-        wait = self._beat + BEAT_S - now
+        wait = max(0.0, self._beat + BEAT_S - now)
         due = self._read_at - now if self._read_at is not None else self._capture.due()
         if due is not None:
             wait = min(wait, due)
-        for descriptor, what in self._poll.poll(max(0, int(wait * 1000) + 1)):
+        for descriptor, what in self._poll.poll(int(max(0.0, wait) * 1000) + 1):
             if descriptor == self._input:
                 self._poll.unregister(self._input)
                 self._read_at = time.monotonic() + GATHER_S
@@ -98,7 +98,10 @@ class Source:
                 if what & ~select.POLLOUT:
                     raise BrokenPipeError
                 self._send(time.monotonic())
-        now = time.monotonic()
+        expected, now = now + max(0.0, wait), time.monotonic()
+        if now - expected > BEAT_S or expected - self._turned > 2 * BEAT_S:
+            return LATE  # this process stood still: beats that lie in the pipe say nothing about now
+        self._turned = now
         if not self._listen(now):
             return 0
         if now - self._beat > BEAT_S:
