@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from desktop_logger.cli.books import StoreBooks
+from desktop_logger.consent.ceremony import Ceremony
 from tests.people import Person
-from tests.signing import Organisation
+from tests.signing import HeldClock, Organisation, Scripted
 from tests.testbed import wait_until
 from tests.withdrawals import ROUTES, alive, click, home_of, measure
 
@@ -114,3 +116,13 @@ def test_the_sign_tells_the_truth(person: Person) -> None:
         status = person.status()
         assert (status["state"] == "recording") == alive(status["pids"]["capture"])
         assert status["pids"]["capture"] is None or status["state"] == "recording"
+
+
+def test_a_consent_that_ends_soon_is_said_in_every_status(person: Person) -> None:
+    long_ago = HeldClock(time.time() - 178 * 86_400)
+    home = home_of(person)
+    Ceremony(home, long_ago, Scripted(), StoreBooks(home, long_ago)).hold()
+    assert any("ends in 2 days, soon" in warning for warning in person.status()["warnings"])
+    assert "ends in 2 days" in person.json("consent", "status")["reminder"]
+    person.start()
+    assert any("ends in 2 days, soon" in warning for warning in person.status()["warnings"])

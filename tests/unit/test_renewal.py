@@ -186,3 +186,19 @@ def test_previous_is_none_where_there_is_nothing_to_renew(tmp_path: object) -> N
     home = home_in(tmp_path)
     policy = Organisation().adopt(home)
     assert renewing.previous(home, policy) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(15, None), (14.01, None), (14, "in 14 days"), (3.5, "in 4 days"), (3, "in 3 days, soon"),
+     (1.5, "in 2 days, soon"),
+     (1, "today"), (0.01, "today"), (0, None), (-1, None)],
+)  # fmt: skip
+def test_reminders_at_fourteen_three_and_no_days(days: float, said: str | None) -> None:
+    found = gate.reminder(1_800_000_000, 1_800_000_000 - days * 86_400)
+    if said is None:
+        assert found is None
+    else:
+        assert found
+        assert said in found
+        assert "consent sign" in found
