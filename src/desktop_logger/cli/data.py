@@ -190,13 +190,16 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
 
 def preview(
     file: Annotated[str, typer.Argument(help="A replay file: one input event a line.", metavar="FILE")],
-    profile: Annotated[str, typer.Option("--profile", help="events, bursts or coarse.", metavar="NAME")] = "events",
+    profile: Annotated[
+        str, typer.Option("--profile", help="events, bursts, coarse or counts.", metavar="NAME")
+    ] = "events",
     as_json: AsJson = False,
 ) -> None:
     """See what a recorded input would become: raw beside redacted. Records nothing, and needs no consent."""
     from desktop_logger.errors import UsageError
     from desktop_logger.inspection.rows import Row
     from desktop_logger.inspection.table import line
+    from desktop_logger.records import capacity
     from desktop_logger.records.profiles import PROFILES
 
     from .previewing import lines
@@ -204,6 +207,8 @@ def preview(
     if profile not in PROFILES:
         raise UsageError(f"'{profile[:20]}' is not a profile", f"Profiles: {', '.join(PROFILES)}.")
     if not as_json:
+        print(capacity.in_words(PROFILES[profile]))
+        print("That bound holds against anybody; what attacks reached is far less: docs/reference/leakage.md\n")
         print(f"{'raw input':<36}  what is kept as {profile}")
     for raw, rows in lines(file, PROFILES[profile]):
         if as_json:

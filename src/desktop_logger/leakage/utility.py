@@ -41,7 +41,7 @@ def actions(made: Array) -> Array:
     return np.where(made[:, KIND] == TYPING, np.digitize(keys, (8, 32)), 3)
 
 
-def _history(rows: Array, columns: Sequence[int]) -> Array:
+def history(rows: Array, columns: Sequence[int]) -> Array:
     """For each record but the last: its columns and those of the ones before it in the same segment."""
     parts = []
     for back in range(_BACK):
@@ -58,9 +58,9 @@ def seen(times: Sequence[int], symbols: Sequence[str], profile: Profile) -> tupl
     runs = product.records(times, symbols, BURSTS)
     truth = actions(runs)[1:]
     if profile is BURSTS:
-        return _history(runs, (KIND, A, B, DURATION, GAP)), truth
+        return history(runs, (KIND, A, B, DURATION, GAP)), truth
     if profile is COARSE:
-        return _history(product.records(times, symbols, COARSE), (KIND, A, B, DURATION, GAP)), truth
+        return history(product.records(times, symbols, COARSE), (KIND, A, B, DURATION, GAP)), truth
     if profile is EVENTS:
         fine = product.records(times, symbols, EVENTS)
         classes = [int(code) for code in fine[:, CODE]]
@@ -76,7 +76,7 @@ def seen(times: Sequence[int], symbols: Sequence[str], profile: Profile) -> tupl
                 pauses.std(),
                 len(places) - edits[-1] if edits else -1,
             )
-        return np.concatenate([_history(runs, (KIND, A, B, DURATION, GAP)), detail[:-1]], 1), truth
+        return np.concatenate([history(runs, (KIND, A, B, DURATION, GAP)), detail[:-1]], 1), truth
     counts = product.records(times, symbols, COUNTS)
     counts = counts[counts[:, KIND] == PRESSES]
     noisy = np.where(counts[:, A] > 0x7FFF, counts[:, A] - 0x10000, counts[:, A]).reshape(-1, 11)[:, :3]
