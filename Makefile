@@ -7,7 +7,7 @@ SETUP := tests/setup.sh
 SOAK_MINUTES ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench soak lint leakage
+.PHONY: help install demo test bench soak lint fleet leakage
 .NOTPARALLEL:
 
 help: ## say what each target does
@@ -39,6 +39,10 @@ soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
 	@$(BIN)/python -m tests.noninterference 1000000
 	@$(BIN)/python -m tests.processes 50
+
+fleet: install ## ten thousand bundles, an erasure out of a thousand, and a Ray worker killed at work
+	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[fleet]'
+	@$(BIN)/python -W ignore -m tests.soak.organisation
 
 leakage: install ## measure what the profiles still tell, and hold it to the budget (DATA=folder: your volunteers')
 	@sh $(SETUP) leakage $(VENV)

@@ -160,3 +160,10 @@ def test_a_steward_is_made_and_signs_only_at_a_terminal(steward: tuple[Person, s
     child.close()
     assert child.exitstatus == 1
     assert not os.path.exists(tmp_path / "other")
+
+
+def test_a_rehearsal_goes_the_whole_way(tmp_path: Path) -> None:
+    said = Person(str(tmp_path / "unused")).ok("admin", "rehearse")
+    assert said.count("held:") >= 10
+    assert "The whole chain held" in said
+    assert not os.path.exists(tmp_path / "unused")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desktop_logger import store
-from desktop_logger.dataset import actions, sequences, splitting
+from desktop_logger.dataset import actions, document, sequences, splitting
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.dataset.arrow import Session, table
 from desktop_logger.errors import Refused, UsageError
@@ -198,3 +198,17 @@ def test_plain_pyarrow_reads_an_export_and_its_units(tmp_path: Path, organisatio
     croissant = json.loads((tmp_path / "out" / "croissant.json").read_text())
     fields = {one["source"]["extract"]["column"] for one in croissant["recordSet"][0]["field"]}
     assert fields == set(found.schema.names)
+
+
+def test_the_page_is_current() -> None:
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs", "reference", "dataset.md"), encoding="utf-8") as file:
+        assert file.read() == document.page(), "run: python -m desktop_logger.dataset.document"
+
+
+def test_the_card_says_what_the_profile_was_measured_to_tell(tmp_path: Path, organisation: Organisation) -> None:
+    (person,) = people(tmp_path, organisation, 1)
+    organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
+    card = datasets.read_card(str(tmp_path / "out"))
+    assert list(card["leakage"]["limits"]) == ["coarse"]
+    assert "| coarse | recognised, 500 keys | at most" in (tmp_path / "out" / "README.md").read_text()

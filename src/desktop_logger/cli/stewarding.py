@@ -1,4 +1,4 @@
-"""``admin erase``, ``admin ledger`` and ``admin verify``: what a data steward answers for."""
+"""``admin erase``, ``ledger``, ``verify`` and ``rehearse``: what a data steward answers for."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("erase", epilog="Example: desktop-logger admin erase --from outbox --dir steward")(erase)
     app.command("ledger", epilog="Example: desktop-logger admin ledger --dir steward")(ledger)
     app.command("verify", epilog="Example: desktop-logger admin verify --dir steward")(verify)
+    app.command("rehearse", epilog="Example: desktop-logger admin rehearse")(rehearse)
 
 
 def erase(  # noqa: PLR0917 - one parameter an option, which typer reads by name
@@ -102,6 +103,16 @@ def verify(directory: Dir, as_json: Json = False) -> None:
         print(f"exports: {len(known.exports)}, erasure requests waiting: {len(waiting)}")
     if bad:
         raise IntegrityError(f"the lineage of export {bad[0]} is not what the ledger says", "Restore a copy of it.")
+
+
+def rehearse(keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary folder.")] = False) -> None:
+    """Play the whole chain once with a synthetic person: from keys to an erasure that reached every row.
+
+    In a temporary place, on a display of its own; its receipts are worth nothing elsewhere.
+    """
+    from .rehearsing import rehearse as play
+
+    play(keep=keep)
 
 
 def _detail(one: dict[str, object]) -> str:

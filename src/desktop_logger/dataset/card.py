@@ -8,16 +8,19 @@ It names no person, no bundle, no segment and no day of recording.
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import Any, NamedTuple
 
 from desktop_logger import __version__
 from desktop_logger.clock import in_words
 from desktop_logger.inspection.drawing import plural
+from desktop_logger.paths import shipped
 
 from .arrow import ALL_FIELDS, units
 from .tally import Tally
 
-LEAKAGE = "provisional; see the consent notice for the figures that were shown"
+LEAKAGE = "no figures ship with this version; see the consent notice for those that were shown"
+_BUDGET = ("config", "leakage-budget.toml")
 
 
 class Terms(NamedTuple):
@@ -62,10 +65,33 @@ def card(
             }
             for field in ALL_FIELDS
         },
-        "leakage": LEAKAGE,
+        "leakage": leakage(list(tally.profiles)),
         "erasures": 0,
         **counted(tally, subjects),
     }  # fmt: skip
+
+
+def leakage(profiles: list[str]) -> dict[str, Any]:
+    """What the profiles were measured to tell at most, as the limits that ``make leakage`` holds them to."""
+    found: dict[str, Any] = {"measured": LEAKAGE, "limits": {}}
+    try:
+        with open(shipped(*_BUDGET), "rb") as file:
+            limits = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError):
+        return found
+    found["limits"] = {name: limits[name] for name in sorted(profiles) if name in limits}
+    found["measured"] = "keyboard only, by our own attackers, so lower bounds (docs/reference/leakage.md)"
+    return found
+
+
+def leaked(facts: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        f"| {profile} | {what} | {'at most' if 'at_most' in bound else 'at least'} {next(iter(bound.values()))} |"
+        for profile, limits in facts["leakage"]["limits"].items()
+        for what, bound in limits.items()
+    ]
+    return "\n".join(["| profile | what an attacker got | limit |", "|---|---|---|", *lines]) if lines else ""
 
 
 def counted(tally: Tally, subjects: int) -> dict[str, Any]:
@@ -153,12 +179,14 @@ A `gap` row means that nothing was observed, which is not the same as nothing ha
 
 ## What to know before using it
 
-- The data is pseudonymous, not anonymous: the rhythm of typing and pointing can recognise a person to a degree that
-  was measured and bounded ({facts["leakage"]}). Do not try to. Against the data steward, who holds the receipts, a
-  pseudonym protects nobody.
+- The data is pseudonymous, not anonymous: the rhythm of typing and pointing can recognise a person to a degree that was
+  measured and bounded ({facts["leakage"]["measured"]}).
+  Do not try to. Against the data steward, who holds the receipts, a pseudonym protects nobody.
 - `split_group` is the same for all sessions of one person in this export. Split by it, never by row.
 - `session` and `split_group` are random to this export and mean nothing in another.
 - The profile of each row says its units; under `coarse` every quantity is the number of its log2 bucket.
+
+{leaked(facts)}
 
 | column | kind | meaning |
 |---|---|---|

@@ -1,0 +1,125 @@
+"""Makes docs/reference/dataset.md from the schema, the token table and the mapping, so that they cannot disagree.
+
+``python -m desktop_logger.dataset.document`` rewrites it in a checkout; a test fails when it is not current.
+"""
+
+# ruff: noqa: E501 - the lines of a page
+from __future__ import annotations
+
+import os
+
+from desktop_logger.inspection.rows import Field
+
+from .actions import ACTIONS, AMOUNTS, CATEGORIES, POINTERS, TIMES, TOKENS, WAIT_FROM, mapping
+from .arrow import ALL_FIELDS, SCHEMA_VERSION, kind_of, units
+from .sequences import LENGTH, SPLITS
+
+
+def page() -> str:
+    """The page, Markdown."""
+    lines = [
+        "# Datasets: what is in an export, and what is built from it",
+        "",
+        "<!-- Made by `python -m desktop_logger.dataset.document`; do not edit. -->",
+        "",
+        "## The folder of an export",
+        "",
+        "```",
+        "data/g07-00000.parquet   rows; a part holds whole sessions of one split group, a row group whole sessions",
+        "card.json                counts, terms, what it must not be used for; README.md and croissant.json say the same",
+        "erasure-pending.json     while it is here, an erasure waits and nothing may be made from this folder",
+        "derived.jsonl            what was built from it: erasure follows these paths",
+        "```",
+        "",
+        f"Parquet (zstd), JSON Lines or CSV. Schema version {SCHEMA_VERSION}, in the Parquet metadata as",
+        "`desktop-logger.schema`; each field's metadata holds `meaning` and `unit:<profile>`. No column holds text: words",
+        "are closed lists, coded as dictionaries. Under `coarse` every quantity is the number of its log2 bucket: 0 → 0,",
+        "1 → 1, 2-3 → 2, 4-7 → 3 and so on.",
+        "",
+        "| column | type | meaning | unit |",
+        "|---|---|---|---|",
+    ]
+    lines += [_row(field) for field in ALL_FIELDS]
+    lines += ["", "Closed lists:", ""]
+    lines += [
+        f"- `{field.name}`: " + ", ".join(f"`{word}`" for word in field.words) for field in ALL_FIELDS if field.words
+    ]
+    lines += [
+        "",
+        "A `gap` row means that nothing was observed, which is not that nothing happened; it stands once in each scope.",
+        "",
+        "## Reading it",
+        "",
+        "```python",
+        'datasets.load_dataset("data-folder")                                    # Hugging Face: README.md says where',
+        'pyarrow.dataset.dataset("data-folder/data", format="parquet").to_table()',
+        'polars.scan_parquet("data-folder/data/*.parquet")',
+        "```",
+        "",
+        "```sql",
+        "-- DuckDB: typing by session, with the time that was not observed beside it",
+        "SELECT session, sum(1 << n_text) FILTER (record = 'typing') AS at_most_keys,",
+        "       count(*) FILTER (record = 'gap') AS gaps",
+        "FROM 'data-folder/data/*.parquet' GROUP BY session;",
+        "-- which commands follow each other",
+        "SELECT command, lead(command) OVER (PARTITION BY session ORDER BY t) AS then, count(*)",
+        "FROM 'data-folder/data/*.parquet' WHERE command IS NOT NULL GROUP BY ALL;",
+        "```",
+        "",
+        "## The folder of sequences (`dataset build`)",
+        "",
+        f"One row is one sequence of at most {LENGTH} tokens (`--length`): `session`, `split_group`, `sequence` (its number in",
+        "the session), `tokens` (list of int32), `mask` (list of bool; false where nothing was observed: do not train on",
+        "those). A session is START … END. Exact duplicates are dropped and counted. Splits are whole split groups:",
+        "; ".join(f"{name} {_groups(groups)}" for name, groups in SPLITS.items())
+        + "; `dataset split` changes them and moves",
+        "no row.",
+        "",
+        f"A token is one number below {TOKENS:,}, the same in every dataset:",
+        "",
+        "```",
+        f"token = ((action * {AMOUNTS} + amount) * {TIMES} + time) * {POINTERS * CATEGORIES} + pointer",
+        "```",
+        "",
+        f"- *action*: {', '.join(f'{number} `{name}`' for number, name in enumerate(ACTIONS))}",
+        "- *amount*: log2 bucket of how many keys, clicks or steps; 0 where there is no amount",
+        "- *time*: log2 bucket of seconds: how long it lasted; for `WAIT` and `UNOBSERVED`, how long that was",
+        "- *pointer*: 0 none; 1-8 the eighth of the circle that the pointer went to, from the right, clockwise",
+        "- *category*: always 0: the scope `context` is not recorded by this version, nor is `target`",
+        "",
+        f"A pause of bucket {WAIT_FROM} or more before a record becomes `WAIT`; a typing run with edits becomes `TYPE` and `EDIT`.",
+        "",
+        "## As other projects say it",
+        "",
+        "AgentNet (OpenCUA) reduces recordings to PyAutoGUI calls; open-world-agents keeps input events in MCAP. What theirs",
+        "hold and ours never does: characters, key names, screen coordinates, screenshots, window titles. What ours holds",
+        "and theirs do not: how long nothing was observed.",
+        "",
+        "| here | OpenCUA / AgentNet | OWA |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{ours}` | {cua} | {owa} |" for ours, cua, owa in mapping()]
+    return "\n".join([*lines, ""])
+
+
+def _row(field: Field) -> str:
+    named: dict[str, list[str]] = {}
+    for profile, unit in units(field.name).items():
+        named.setdefault(unit, []).append(profile)
+    unit = "; ".join(f"{', '.join(profiles)}: {unit}" for unit, profiles in named.items()) or "-"
+    return f"| `{field.name}` | {kind_of(field)} | {field.meaning} | {unit} |"
+
+
+def _groups(groups: range) -> str:
+    return f"groups {groups[0]}-{groups[-1]}" if len(groups) > 1 else f"group {groups[0]}"
+
+
+def main() -> None:
+    """Rewrite the page of the checkout that this module lies in."""
+    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+    with open(os.path.join(root, "docs", "reference", "dataset.md"), "w", encoding="utf-8") as file:
+        file.write(page())
+
+
+if __name__ == "__main__":
+    main()

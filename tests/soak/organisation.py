@@ -1,0 +1,232 @@
+"""The organisation's side at size, as `make fleet`: figures for docs/explanation, each with what must hold.
+
+1. ten thousand bundles of which one is broken: the rest is exported, in bounded memory
+2. one person out of a thousand bundles erased: every row gone, looked for by planted values
+3. the same export on a real Ray cluster of two workers, of which one is killed: the same rows
+
+``python -m tests.soak.organisation [1] [2] [3]``; needs a few hundred MB in the temporary folder. Prints JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import Any
+
+import pyarrow.compute
+import pyarrow.dataset
+
+from desktop_logger import bundle
+from desktop_logger.admin import lineage
+from desktop_logger.bundle import ERASURE_SUFFIX
+from desktop_logger.dataset import sequences
+from desktop_logger.sealing import fingerprint
+from tests.organisation import HeldClock, Organisation, Subject
+from tests.outboxes import Press, frames
+
+MOST_MB = 500
+
+
+def said(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+def peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def rows_of(out: str) -> Any:
+    return pyarrow.dataset.dataset(os.path.join(out, "data"), format="parquet")
+
+
+def digest_of(out: str) -> list[Any]:
+    """What an export holds, whatever its parts and session numbers are: sorted counts of whole rows."""
+    table = rows_of(out).to_table()
+    names = [name for name in table.column_names if name not in ("session", "split_group")]
+    plain = table.select(names)
+    for place, name in enumerate(names):
+        plain = plain.set_column(place, name, plain[name].cast("string").fill_null("-"))
+    found = plain.group_by(names).aggregate([("record", "count")])
+    return sorted(tuple(row.values()) for row in found.to_pylist())
+
+
+def many(root: str, bundles: int) -> None:
+    """1. Ten thousand bundles, one broken."""
+    organisation = Organisation(root, HeldClock())
+    people = [Subject(os.path.join(root, f"home{n}"), organisation) for n in range(10)]
+    box, rows = os.path.join(root, "box"), 0
+    path = ""
+    for number, person in enumerate(people):
+        press = Press(person, os.path.join(box, str(number)))
+        some, records = frames(person, 10, 4000, seed=number)
+        for _ in range(bundles // len(people)):
+            path, _ = press.write(some)
+            rows += records
+    with open(path, "r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"?")
+    rows -= records
+    said(step="many", bundles=bundles, records_a_bundle=records, before_mb=peak_mb())
+    started, cpu = time.monotonic(), time.process_time()
+    report = organisation.export(os.path.join(root, "out"), box, form="parquet")
+    wall, cpu = time.monotonic() - started, time.process_time() - cpu
+    assert (report.sessions, report.rows) == (bundles - 1, rows), report
+    assert [one.file for one in report.refused] == [path], report.refused
+    size = sum(os.path.getsize(one) for one in rows_of(os.path.join(root, "out")).files)
+    said(
+        step="many", rows=rows, wall_s=round(wall, 1), cpu_s=round(cpu, 1), rows_a_cpu_s=int(rows / cpu),
+        bundles_a_cpu_s=int(bundles / cpu), user_hours_a_s=round(bundles / 6 / wall), peak_mb=peak_mb(),
+        bytes_a_row=round(size / rows, 2),
+    )  # fmt: skip
+    assert peak_mb() < MOST_MB
+    started = time.monotonic()
+    again = organisation.export(os.path.join(root, "out"), box, form="parquet")
+    assert (again.export, again.fresh) == (report.export, False)
+    said(step="again", wall_s=round(time.monotonic() - started, 1))
+    cpu = time.process_time()
+    built = sequences.build(os.path.join(root, "out"), os.path.join(root, "built"))
+    cpu = time.process_time() - cpu
+    said(
+        step="build",
+        records=built.records,
+        tokens=built.tokens,
+        records_a_cpu_s=int(built.records / cpu),
+        peak_mb=peak_mb(),
+    )
+    assert peak_mb() < MOST_MB
+
+
+def erased(root: str) -> None:
+    """2. One person out of a thousand bundles, known by a count of records that nobody else has."""
+    organisation = Organisation(root, HeldClock())
+    people = [Subject(os.path.join(root, f"home{n}"), organisation) for n in range(10)]
+    box = os.path.join(root, "box")
+    segments: list[str] = []
+    for number, person in enumerate(people):
+        press = Press(person, os.path.join(box, str(number)))
+        some, _ = frames(person, 10, 4000, seed=1)
+        if number == 3:
+            some, canaries = planted(person)
+            segments = [press.write(some)[1] for _ in range(100)]
+            device = press.device
+        else:
+            for _ in range(100):
+                press.write(some)
+    out = os.path.join(root, "out")
+    organisation.export(out, box, form="parquet")
+    before = rows_of(out).count_rows(filter=pyarrow.compute.field("duration") == 6)
+    assert before == canaries * 100, (before, canaries)
+    sequences.build(out, os.path.join(root, "built"), deduplicate=False)
+    request = bundle.write_erasure(device, segments, [])
+    with open(os.path.join(box, "3", "0" * 32 + ERASURE_SUFFIX), "wb") as file:
+        file.write(request)
+    started = time.monotonic()
+    done = organisation.erase(box)
+    wall = time.monotonic() - started
+    left = rows_of(out).count_rows(filter=pyarrow.compute.field("duration") == 6)
+    subject = fingerprint(people[3].identity.signer.public)
+    (export,) = (one["export"] for one in organisation.folder.ledger.entries() if one["kind"] == "exported")
+    kept = lineage.read_lineage(organisation.folder, export)
+    assert left == 0
+    assert subject not in json.dumps(kept)
+    assert len(done.exports) == 2
+    gone = {one["session"] for one in kept["sessions"] if one["erased"]}
+    for folder in (out, os.path.join(root, "built")):
+        assert not gone & set(rows_of(folder).to_table(columns=["session"])["session"].to_pylist())
+    said(step="erased", bundles=1000, rows=done.exports[0]["rows"], canaries=before, left=left, wall_s=round(wall, 2))
+
+
+def planted(person: Subject) -> tuple[list[dict[str, bytes]], int]:
+    """Frames with a duration that nobody else has."""
+    import numpy as np
+
+    from desktop_logger.records.layout import RECORD_FIELDS, TYPING
+    from desktop_logger.segments.writing import Packer
+
+    grant = person.grant
+    assert grant.release is not None
+    found = np.zeros(5, np.dtype(RECORD_FIELDS))
+    found["kind"], found["a"], found["c"] = TYPING, 3, 6
+    made = []
+    for minute in range(10):
+        found["t"] = minute
+        sizes = grant.release.part_bytes
+        made.append(
+            {
+                scope: Packer(sizes[scope]).pack(found.tobytes() if scope == "keyboard" else b"")[0]
+                for scope in grant.scopes
+            }
+        )
+    return made, 50
+
+
+def fleet(root: str) -> None:
+    """3. Ray: a head and one more node of one worker each, as processes; a worker is killed in the middle."""
+    organisation = Organisation(root, HeldClock())
+    people = [Subject(os.path.join(root, f"home{n}"), organisation) for n in range(4)]
+    box = os.path.join(root, "box")
+    for number, person in enumerate(people):
+        press = Press(person, os.path.join(box, str(number)))
+        some, _ = frames(person, 10, 4000, seed=number)
+        for _ in range(1500):
+            press.write(some)
+    started = time.monotonic()
+    local = organisation.export(os.path.join(root, "local"), box, form="parquet")
+    said(step="local", rows=local.rows, wall_s=round(time.monotonic() - started, 1))
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill_one() -> None:
+        """End the first worker that is at work, with no warning."""
+        while not stop.wait(0.02):
+            listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+            for line in listed.splitlines():
+                pid, _, words = line.strip().partition(" ")
+                if words.startswith("ray::carry_out"):
+                    os.kill(int(pid), 9)
+                    killed.append(int(pid))
+                    return
+
+    watcher = threading.Thread(target=kill_one)
+    watcher.start()
+    try:
+        started = time.monotonic()
+        report = organisation.export(
+            os.path.join(root, "ray"), box, form="parquet", engine="ray", address=cluster.address
+        )
+        wall = time.monotonic() - started
+    finally:
+        stop.set()
+        watcher.join()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+    assert killed, "no worker was seen at work"
+    assert (report.rows, report.sessions) == (local.rows, local.sessions)
+    assert digest_of(os.path.join(root, "ray")) == digest_of(os.path.join(root, "local"))
+    said(step="ray", rows=report.rows, wall_s=round(wall, 1), nodes=2, killed=killed)
+
+
+def main(chosen: list[str]) -> None:
+    os.environ["LC_ALL"] = "C.UTF-8"
+    for name, step in (("1", lambda root: many(root, 10_000)), ("2", erased), ("3", fleet)):
+        if chosen and name not in chosen:
+            continue
+        root = tempfile.mkdtemp(prefix="desktop-logger-soak-")
+        try:
+            step(root)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
