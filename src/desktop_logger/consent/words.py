@@ -39,12 +39,13 @@ _EN = {
     "paper": "Document: {title}",
     "commands": "Commands from a short fixed list (copy, paste, save …) are recorded by name.",
     "asked_for": "You will be asked about: {scopes}. Purposes: {purposes}.",
-    "choose": "How finely? With each, what our own tests could do with 500 keys of 55 people (provisional, at least):",
+    "choose": "How finely? With each, what our own tests could do with 500 (2,000) keys among 129 people, at least:",
     "events": "every press as its kind, with its time to 1/50 second. A stranger with other typing of yours picked the "
-    "right person in about 82 of 100 tries; about 15 % of the information in the text could be worked out.",
-    "bursts": "runs of typing: how many keys, in whole seconds. 31 of 100 tries; about 1 % of the text.",
-    "coarse": "the same in rough steps, each twice the one before. 15 of 100 tries; about 1 % of the text.",
-    "counts": "how many keys of each kind in each minute, blurred by chance (about 7 up or down).",
+    "right person in about 35 (76) of 100 tries; about 8 % of what the letters were could be worked out.",
+    "bursts": "runs of typing: how many keys, in whole seconds. 18 (42) of 100 tries; under 1 % of the letters.",
+    "coarse": "the same in rough steps, each twice the one before. 14 (29) of 100 tries; under 1 % of the letters.",
+    "counts": "how many keys of each kind in each minute, blurred by chance (about 7 up or down). 3 (11) of 100 tries; "
+    "under 1 % of the letters.",
     "week": "With a week of your typing, assume in all of them that you can be recognised.",
     "which": "Choose one of: {names}",
     "shared": "If you share it, what is shared is {profile}.",
@@ -160,12 +161,13 @@ _DE = {
     "paper": "Dokument: {title}",
     "commands": "Befehle aus einer kurzen festen Liste (Kopieren, Einfügen …) werden mit Namen aufgezeichnet.",
     "asked_for": "Sie werden gefragt nach: {scopes}. Zwecke: {purposes}.",
-    "choose": "Wie fein? Dazu, was eigene Versuche mit 500 Tasten von 55 Menschen konnten (vorläufig, mindestens):",
-    "events": "jeder Druck als Art mit seiner Zeit auf 1/50 Sekunde. Wer anderes Tippen von Ihnen hat, fand in etwa 82 "
-    "von 100 Versuchen die richtige Person; etwa 15 % der Information im Text ließen sich erschließen.",
-    "bursts": "Tippstrecken: wie viele Tasten, in ganzen Sekunden. 31 von 100 Versuchen; etwa 1 % des Textes.",
-    "coarse": "dasselbe in groben Stufen, jede doppelt so groß. 15 von 100 Versuchen; etwa 1 % des Textes.",
-    "counts": "wie viele Tasten jeder Art in jeder Minute, durch Zufall verwischt (um etwa 7 mehr oder weniger).",
+    "choose": "Wie fein? Dazu, was eigene Versuche mit 500 (mit 2.000) Tasten unter 129 Menschen mindestens konnten:",
+    "events": "jeder Druck als Art mit seiner Zeit auf 1/50 Sekunde. Wer anderes Tippen von Ihnen hat, fand in etwa 35 "
+    "(76) von 100 Versuchen die richtige Person; zu etwa 8 % ließ sich erschließen, welche Buchstaben es waren.",
+    "bursts": "Tippstrecken: wie viele Tasten, in ganzen Sekunden. 18 (42) von 100; unter 1 % der Buchstaben.",
+    "coarse": "dasselbe in groben Stufen, jede doppelt so groß. 14 (29) von 100 Versuchen; unter 1 % der Buchstaben.",
+    "counts": "wie viele Tasten jeder Art in jeder Minute, durch Zufall verwischt (um etwa 7 mehr oder weniger). "
+    "3 (11) von 100 Versuchen; unter 1 % der Buchstaben.",
     "week": "Mit einer Woche Ihres Tippens sollten Sie bei allen annehmen, dass man Sie erkennen kann.",
     "which": "Wählen Sie eines von: {names}",
     "shared": "Wenn Sie es teilen, ist das Geteilte {profile}.",

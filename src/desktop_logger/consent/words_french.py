@@ -32,14 +32,16 @@ FRENCH = {
     "paper": "Document : {title}",
     "commands": "Les commandes d'une courte liste fixe (copier, coller, enregistrer …) sont enregistrées par leur nom.",
     "asked_for": "On vous demandera : {scopes}. Finalités : {purposes}.",
-    "choose": "Avec quelle finesse ? Et ce que nos propres essais ont pu faire avec 500 touches de 55 personnes "
-    "(provisoire, au minimum) :",
+    "choose": "Avec quelle finesse ? Et ce que nos propres essais ont pu faire au minimum avec 500 (avec 2 000) "
+    "touches parmi 129 personnes :",
     "events": "chaque frappe avec sa sorte et son moment à 1/50 de seconde. Qui a d'autres frappes de vous a trouvé la "
-    "bonne personne dans environ 82 essais sur 100 ; environ 15 % de l'information du texte a pu être déduite.",
-    "bursts": "suites de frappes : combien de touches, en secondes entières. 31 essais sur 100 ; environ 1 % du texte.",
-    "coarse": "la même chose par paliers grossiers, chacun double du précédent. 15 essais sur 100 ; environ 1 % du "
-    "texte.",
-    "counts": "combien de touches de chaque sorte par minute, brouillé par le hasard (environ 7 de plus ou de moins).",
+    "bonne personne dans environ 35 (76) essais sur 100 ; environ 8 % de ce qu'étaient les lettres a pu être déduit.",
+    "bursts": "suites de frappes : combien de touches, en secondes entières. 18 (42) essais sur 100 ; moins de 1 % des "
+    "lettres.",
+    "coarse": "la même chose par paliers grossiers, chacun double du précédent. 14 (29) essais sur 100 ; moins de "
+    "1 % des lettres.",
+    "counts": "combien de touches de chaque sorte par minute, brouillé par le hasard (environ 7 de plus ou de moins). "
+    "3 (11) essais sur 100 ; moins de 1 % des lettres.",
     "week": "Avec une semaine de vos frappes, considérez dans tous les cas qu'on peut vous reconnaître.",
     "which": "Choisissez parmi : {names}",
     "shared": "Si vous partagez, ce qui est partagé est {profile}.",
