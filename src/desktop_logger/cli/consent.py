@@ -175,6 +175,8 @@ def withdraw(as_json: AsJson = False) -> None:
         print(
             "Withdrawn. Nothing is recorded any more." + (f" Your receipt of this: {path}" if path else ""), flush=True
         )
+    from desktop_logger import store
+
     from .books import StoreBooks
 
     books = StoreBooks(place, clock, patience_s=0.3)
@@ -189,7 +191,7 @@ def withdraw(as_json: AsJson = False) -> None:
     gone = books.end_if_withdrawn()
     if as_json:
         print(json.dumps({"withdrawn": True, "receipt": path, "device_key_destroyed": gone, "deleted": False}))
-    elif not deleted:
+    elif not deleted and store.segments(place):
         print("What was recorded is still here. Delete it: desktop-logger purge --all")
     if not gone and not as_json:
         print("One key stays, so that you can still ask for what was shared to be erased. It goes when you delete it.")
@@ -204,6 +206,8 @@ def _offer_purge(place: Any, clock: Any) -> bool:
     language = notices.language()
     try:
         answer = Terminal().ask(words.say(language, "purge"))
+        while not words.answers(language, answer):
+            answer = Terminal().ask(words.say(language, "purge"))
     except (Refused, KeyboardInterrupt):
         print()
         return False

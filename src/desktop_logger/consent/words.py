@@ -267,11 +267,14 @@ def say(language: str, key: str, **holes: object) -> str:
 
 
 def affirms(language: str, answer: str, *, default: bool = False) -> bool:
-    """Whether an answer says yes; an empty one is the default, any other is no to ``[y/N]`` and yes to ``[Y/n]``."""
+    """Whether an answer says yes; an empty one is the default, any other word than yes is no."""
     word = answer.strip().lower()
-    if default:
-        return word not in TEXTS[language]["no"].split()
-    return word in TEXTS[language]["yes"].split()
+    return word in TEXTS[language]["yes"].split() or (default and not word)
+
+
+def answers(language: str, answer: str) -> bool:
+    """Whether an answer is one at all: yes, no, or empty. What cannot be undone asks again on anything else."""
+    return answer.strip().lower() in ("", *TEXTS[language]["yes"].split(), *TEXTS[language]["no"].split())
 
 
 def scopes(language: str, names: tuple[str, ...] | list[str]) -> str:

@@ -6,7 +6,7 @@ it opens no file and starts nothing. A mark on its report every second says that
 it nothing is recorded.
 
 Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop,
-``w`` withdraw the consent.
+``w`` withdraw the consent; from the tray's menu also ``1``, ``2``, ``3``: pause for 5, 15, 60 minutes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import time
 from typing import Any
 
 from desktop_logger import confine
+
+from .tray import Tray
 
 ALIVE_S = 1.0
 DISPLAY_LOST = 4
@@ -34,6 +36,10 @@ LOOKS = {
     "waiting": ("--  not recording", 0x4A4A4A),
     "resuming": ("||  resuming in {} s", 0x8A5A00),
 }
+
+
+_WORDS = {"ending": "recording"}
+"""States that are not a change to be notified: the day before the end of a consent is still recording."""
 
 
 def _look(state: str) -> tuple[str, int]:
@@ -205,6 +211,7 @@ def run(kind: str, sign: int, report: int, layers: confine.Layers) -> int:
         facts = {"state": "failed", "error": "no display for the recording sign", "hint": hint, "status": 5}
         os.write(report, json.dumps(facts).encode() + b"\n")
         return 5
+    tray = Tray.open()
     time.strftime("%H:%M:%S")  # reads the time zone's file, which is out of reach after the next line
     layers |= confine.shut()
     os.write(report, json.dumps({"state": "shown", "sandbox": layers}).encode() + b"\n")
@@ -218,14 +225,17 @@ def run(kind: str, sign: int, report: int, layers: confine.Layers) -> int:
                 if not face.alive():
                     return 5
                 os.write(report, b".\n")
-            readable = [sign] + ([face.fileno()] if face.fileno() >= 0 else [])
+            readable = [sign, *(one.fileno() for one in (face, tray) if one is not None and one.fileno() >= 0)]
             ready, _, _ = select.select(readable, [], [], max(0.0, due - time.monotonic()))
             if sign in ready:
                 data = os.read(sign, 4096)
                 if not data:
                     return 0
-                face.show(data.decode("ascii", "replace").strip().rsplit("\n", 1)[-1])
-            marks = face.read()
+                state = data.decode("ascii", "replace").strip().rsplit("\n", 1)[-1]
+                face.show(state)
+                if tray is not None:
+                    tray.show(_look(state)[0], _WORDS.get(state.partition(" ")[0], state.partition(" ")[0]))
+            marks = face.read() + (tray.read() if tray is not None else "")
             if marks:
                 os.write(report, marks.encode() + b"\n")
     except Exception:  # noqa: BLE001  python-xlib again: the display is gone, and with it the sign

@@ -18,6 +18,7 @@ import sys
 
 from desktop_logger import confine
 from desktop_logger.clock import Clock
+from desktop_logger.consent.grant import Grant
 from desktop_logger.errors import DesktopLoggerError, NoConsent
 from desktop_logger.paths import Home, home
 
@@ -36,6 +37,7 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     store.recover(place, clock)
     withdrawing.record_pending(place, functools.partial(store.note, place, clock))
     grant = gate.check(place, clock)
+    refuse_replayed(place, clock, grant)
     store.retention(place, clock, grant.retention_days, grant.disk_cap_bytes)
     store.note_started(place, clock, grant)
     if grant.release is not None:
@@ -44,6 +46,15 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     os.write(key, epoch.to_bytes(4, "little") + kek.secret() + grant.to_wire())
     os.close(key)
     _say(report, state="grant", grant=json.loads(grant.to_wire()))
+
+
+def refuse_replayed(place: Home, clock: Clock, grant: Grant) -> None:
+    """A receipt that the ledger says was withdrawn does not come back with its file. Raises ``NoConsent``."""
+    from desktop_logger.ledger import Ledger
+
+    for entry in Ledger(place, clock).entries():
+        if entry["kind"] == "consent.withdrawn" and entry.get("receipt") == grant.receipt_id:
+            raise NoConsent("this consent was withdrawn", "Run: desktop-logger consent sign", state="ConsentWithdrawn")
 
 
 def purge(place: Home, clock: Clock) -> None:

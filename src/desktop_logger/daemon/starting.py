@@ -37,7 +37,11 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: B
     In the foreground it returns when recording has ended.
     """
     place.check()
-    gate.check(place, clock)
+    try:
+        gate.check(place, clock)
+    except NoConsent:
+        _retain(place, clock)
+        raise
     chosen, why = capture.choose(backend)
     indicator = _indicator(foreground=foreground)
     place.create(place.run)
@@ -67,6 +71,18 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: B
     failure = DesktopLoggerError(message, hint)
     failure.exit_status = int(answer.get("status", 1))
     raise failure
+
+
+def _retain(place: Home, clock: Clock) -> None:
+    """What is over its time goes, also after the consent has ended: the receipt said for how long."""
+    from desktop_logger import store
+    from desktop_logger.consent import validation
+
+    if not os.path.isdir(place.segments) or control.runs(place):
+        return
+    with contextlib.suppress(DesktopLoggerError):
+        _, receipt = validation.read(place)
+        store.retention(place, clock, receipt.processing.retention_days)
 
 
 def _indicator(*, foreground: bool) -> str:

@@ -40,6 +40,8 @@ INDICATOR_S = 3.0
 WRITER_S = 20.0
 WRITER_LIFE_S = 6 * 3600.0
 WARN_S = 30
+TIMED_PAUSES = {"1": 300, "2": 900, "3": 3600}
+"""Marks of the tray's menu, and how many seconds they pause for."""
 SLEEP_S = 2.0
 KEEPER_S = 10.0
 """A deletion or a withdrawal that has begun is waited for this long at the end."""
@@ -242,6 +244,8 @@ class Supervisor:
                 self.do("pause" if self.wanted else "resume", None)
             elif mark == "s":
                 self.stopping = True
+            elif mark in TIMED_PAUSES:
+                self.do("pause", TIMED_PAUSES[mark])
             elif mark == "w":
                 self._withdraw()
             elif mark == "d" and self.crew.keeper is None and self.held_until is None:

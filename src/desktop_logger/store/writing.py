@@ -148,6 +148,7 @@ class Segment:
                 self._stream(stream)
                 for queue in self._queues[stream].values():
                     queue.note_loss(PROFILES[file.header.profile], stream)
+                self._frame(file, stream, DATA)  # even an empty one: the size must not tell what came just before
                 while self.waiting(stream):
                     self._frame(file, stream, DATA)
                 self._frame(file, stream, FINAL)
