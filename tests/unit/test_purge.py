@@ -269,6 +269,49 @@ def test_a_locked_keyring_deletes_now_and_says_what_stays(person: Person, monkey
     assert person.verdicts() == {ids[0]: "erased", ids[1]: "erased"}
 
 
+def test_a_keystore_that_cannot_be_read_just_now_costs_no_key(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not there and not readable are two things: taking one for the other would destroy the key of all that is kept."""
+    ids = [person.record(1) for _ in range(2)]
+    real, wanted = os.open, os.path.join(person.home.keystore, "keys")
+    for number in count():
+        left = number
+
+        def unreadable(path: Any, *rest: Any, **named: Any) -> int:
+            nonlocal left
+            if path == wanted:
+                left -= 1
+                if left == -1:
+                    raise OSError(5, "Input/output error")
+            return real(path, *rest, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", unreadable)
+            try:
+                store.purge(person.home, person.clock, ids[:1])
+            except (IntegrityError, Unavailable):
+                assert left < 0
+        store.recover(person.home, person.clock)
+        assert person.read(ids[1])
+        assert person.verdicts(kek=person.kek()[1])[ids[0]] in ("erased", "ok")
+        if left >= 0:
+            break
+        if person.verdicts()[ids[0]] == "erased":
+            ids[0] = person.record(1)
+    assert number > 2
+
+
+def test_a_keystore_that_is_gone_begins_anew_under_a_new_key(person: Person) -> None:
+    ids = [person.record(1) for _ in range(2)]
+    old = person.kek()[1].secret()
+    shutil.rmtree(person.home.keystore)
+    store.purge(person.home, person.clock, ids[:1])
+    epoch, kek = person.kek()
+    assert (epoch, keystore.epochs(person.home)) == (2, [2])
+    assert kek.secret() != old
+    assert person.verdicts() == {ids[0]: "erased", ids[1]: "key-mismatch"}
+    person.record(1)
+
+
 def test_entries_that_are_damaged_are_named_and_hinder_nothing(person: Person) -> None:
     ids = [person.record(1) for _ in range(2)]
     keys = Path(person.home.keystore, "keys")

@@ -175,6 +175,9 @@ def ledgers() -> None:
     make("seq-text", "malformed", "a number as text", changed(2, seq="2"))
     make("spaces", "malformed", "not canonical JSON", good.replace(b'":', b'": ', 1))
     make("not-json", "malformed", "a line of something else", b"".join([*lines[:2], b"hello\n", *lines[2:]]))
+    upper = lines[-1].rpartition(b'"sig":"')
+    spelled = b"".join([*lines[:-1], upper[0], upper[1], upper[2].upper()])
+    make("sig-upper", "malformed", "the last signature in upper case", spelled)
     _folds(lines, make)
 
 

@@ -273,9 +273,14 @@ def ledger_of(data: bytes, signers: list[str], anchor: str | None = None) -> lis
     entries = [read(line) for line in lines]
     for entry in entries:
         need(is_int(entry.get("seq"), 0, 2**53) and entry.get("kind") in KINDS, "malformed")
-        need(all(isinstance(entry.get(name), str) for name in ("day", "prev", "next", "sig")), "malformed")
+        need(
+            is_hex(entry.get("prev"), 64) and is_hex(entry.get("next"), 64) and is_hex(entry.get("sig"), 128),
+            "malformed",
+        )
+        need(isinstance(entry.get("day"), str), "malformed")
         if entry["kind"] == "checkpoint":
-            need(all(isinstance(entry.get(name), str) for name in ("head", "signer", "folded", "bundle")), "malformed")
+            need(all(is_hex(entry.get(name), 64) for name in ("head", "signer", "bundle")), "malformed")
+            need(isinstance(entry.get("folded"), str), "malformed")
             need(is_int(entry.get("through"), 1, entry["seq"] - 1), "malformed")
     need(entries[0]["kind"] == "ledger.created", "malformed")
     folds = [e for e in entries[1:] if e["kind"] == "checkpoint" and e["through"] == entries[1]["seq"] - 1]

@@ -44,13 +44,20 @@ def create(home: Home, epoch: int) -> None:
 
 
 def current_epoch(home: Home) -> int:
-    """The epoch of all records. Raises ``Unavailable`` where there is no keystore."""
+    """The epoch of all records. Raises ``Unavailable`` only where there is no keystore, ``Unreadable`` for all else."""
     try:
         descriptor = disk.reopen(path(home), os.O_RDONLY)
-    except OSError:
-        raise Unavailable("there is no keystore", "Sign a consent first: desktop-logger consent sign") from None
-    with open(descriptor, "rb", buffering=0) as file:
-        return _epoch(file.read(HEAD_BYTES) or b"")
+        with open(descriptor, "rb", buffering=0) as file:
+            return _epoch(file.read(HEAD_BYTES) or b"")
+    except OSError as error:
+        raise _not_there(error) from None
+
+
+def _not_there(error: OSError) -> Unavailable | Unreadable:
+    """A file that is not there and one that cannot be read just now must never be taken for one another."""
+    if isinstance(error, FileNotFoundError):
+        return Unavailable("there is no keystore", "Sign a consent first: desktop-logger consent sign")
+    return Unreadable(f"the keystore cannot be read: {error.strerror}", "Nothing was changed. Try again.")
 
 
 def _head(epoch: int) -> bytes:
@@ -84,8 +91,8 @@ def _table(home: Home) -> tuple[bytes, dict[str, bytes]]:
         if _read is None or _read[0] != state:
             head, records = parse(disk.read(path(home), _LARGEST))
             _read = (state, head, records)
-    except OSError:
-        raise Unavailable("there is no keystore", "Sign a consent first: desktop-logger consent sign") from None
+    except OSError as error:
+        raise _not_there(error) from None
     return _read[1], _read[2]
 
 

@@ -113,6 +113,10 @@ class Ledger:
             "The ledger was changed or restored from a copy. Run: desktop-logger verify",
         )
 
+    def settle(self) -> None:
+        """Finish or undo what a crash left of an append. Raises ``IntegrityError`` where that cannot be it."""
+        self._open()
+
     def _cut(self, end: int) -> None:
         descriptor = disk.reopen(self.path, os.O_RDWR)
         try:
@@ -216,7 +220,7 @@ class Ledger:
         checkpoint = next((entry for entry in reversed(entries) if entry["kind"] == "checkpoint"), None)
         if checkpoint is None or entries[1]["seq"] > checkpoint["through"]:
             return
-        self._open()  # so that nothing is torn, and ``signer`` is the key that the last entry names
+        self.settle()  # so that ``signer`` is the key that the last entry names
         lines = self.lines()
         kept = [
             lines[0],

@@ -48,14 +48,22 @@ def parse_entry(line: bytes) -> Entry | None:
         return None
     if type(entry.get("seq")) is not int or entry["kind"] not in KINDS:
         return None
+    # One spelling: otherwise the last entry, which no later one names, could be written in two ways.
+    if not all(_is_hex(entry[name], digits) for name, digits in (("prev", 64), ("next", 64), ("sig", 128))):
+        return None
     if entry["kind"] == "checkpoint" and not _is_checkpoint(entry):
         return None
     return entry
 
 
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and not text.strip("0123456789abcdef")
+
+
 def _is_checkpoint(entry: Entry) -> bool:
     texts = all(isinstance(entry.get(name), str) for name in ("head", "signer", "folded", "bundle"))
-    return texts and type(entry.get("through")) is int and 0 < entry["through"] < entry["seq"]
+    spelled = texts and all(_is_hex(entry[name], 64) for name in ("head", "signer", "bundle"))
+    return spelled and type(entry.get("through")) is int and 0 < entry["through"] < entry["seq"]
 
 
 def fold_in(entries: list[Entry]) -> Entry | None:

@@ -125,7 +125,7 @@ def is_live(home: Home, segment: str) -> bool:
     for stream in STREAMS:
         try:
             descriptor = disk.reopen(stream_path(home, segment, stream), os.O_RDONLY)
-        except OSError:
+        except FileNotFoundError:
             continue
         try:
             if disk.is_locked(descriptor):
@@ -142,8 +142,11 @@ def locked(home: Home, timeout_s: float = 10.0) -> Iterator[None]:
         yield
         return
     home.check()
-    with disk.locked(home.store_lock, timeout_s):
-        yield
+    try:
+        with disk.locked(home.store_lock, timeout_s):
+            yield
+    except OSError as error:  # whatever the system refuses while the store is held, a person reads it in words
+        raise unwritable(error, "the store") from None
 
 
 def unwritable(error: OSError, what: str) -> Unavailable:

@@ -84,7 +84,8 @@ def purge(
         bundles = sorted({digest for name in named if name in known for digest in known[name].bundles})
         gone = segments(home, chosen)
         # 1. intent
-        facts: dict[str, Any] = {"segments": named, "epoch": _epoch(home), "everything": everything}
+        epoch = _epoch(home) or max(keystore.epochs(home), default=0)
+        facts: dict[str, Any] = {"segments": named, "epoch": epoch, "everything": everything}
         facts["recall"] = request_erasure or bool(unfinished and unfinished["recall"])
         facts["request"] = random_id() if bundles and facts["recall"] else ""
         ledger.append("erased.intent", **facts)
@@ -158,6 +159,8 @@ def _rotate(home: Home, intent: Entry, chosen: set[str], notes: list[str], step:
         step("old-kek")
         keystore.remove_folder(home.keystore)
         return
+    if not _epoch(home):
+        keystore.create_folder(home, intent["epoch"])  # it is gone, and nothing it held can be opened: begin anew
     if _epoch(home) == intent["epoch"]:
         # 3. the new KEK
         new_epoch = intent["epoch"] + 1
@@ -177,7 +180,9 @@ def _rotate(home: Home, intent: Entry, chosen: set[str], notes: list[str], step:
         keystore.swap(home)
         step("swapped")
     # 6. the old KEK, and any that an earlier attempt left
-    current = _epoch(home)
+    current = keystore.current_epoch(home)
+    if keystore.find_kek(home, current) is None:
+        raise Unavailable("the new key is not in the keyring")
     for epoch in keystore.epochs(home):
         if epoch != current:
             keystore.delete_kek(home, epoch)

@@ -43,7 +43,7 @@ class SegmentInfo(NamedTuple):
 
     id: str
     opened: int
-    """Minutes since 1970-01-01 UTC, rounded down; 0 where the header cannot be read."""
+    """Minutes since 1970-01-01 UTC, rounded down; by the file's time where the header cannot be read."""
     bytes: int
     state: str
     """``live``, ``open`` (a crash left it), ``sealed``, ``recovered`` or ``foreign`` (not in the ledger)."""
@@ -72,8 +72,10 @@ def segments(home: Home, only: Container[str] | None = None) -> list[SegmentInfo
         state = known[segment].how if segment in known else "foreign"
         if state == "open" and is_live(home, segment):
             state = "live"
-        longest = opened + _LONGEST_MINUTES
         until = -int(-changed // 60)
+        if not opened:  # its header cannot be read: the file's time is all there is, and rounding goes outward
+            opened = max(0, until - _LONGEST_MINUTES)
+        longest = opened + _LONGEST_MINUTES
         # A file's time is only a hint, believed where it fits; else the longest that a segment can be.
         found.append(SegmentInfo(segment, opened, size, state, until if opened <= until <= longest else longest))
     return sorted(found, key=lambda info: (info.opened, info.id))

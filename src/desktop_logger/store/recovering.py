@@ -1,8 +1,9 @@
 """What every start does first: finish what a crash left, without any segment's key.
 
-1. a keystore rewrite that was cut · 2. beginnings that never counted · 3. an unfinished purge or folding · 4. torn
-segments are noted in the ledger with what is good of them. Invariants: a body is never changed and never appended to;
-what is not in the ledger and holds a frame is left alone, for ``verify`` to name; a segment that lives is not touched.
+1. an append and a keystore rewrite that were cut · 2. beginnings that never counted · 3. an unfinished purge or
+folding · 4. torn segments are noted in the ledger with what is good of them. Invariants: a body is never changed and
+never appended to; what is not in the ledger and holds a frame is left alone, for ``verify`` to name; a segment that
+lives is not touched.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
-from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, is_beginning, scan
+from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, scan
 
 from .known import files, is_live, known_now, locked, stream_path, unwritable
 from .purging import resume
@@ -40,7 +41,9 @@ def recover(home: Home, clock: Clock) -> Recovery:
         if not ledger.exists():
             return Recovery([], 0, [])
         try:
-            # 1. the keystore
+            # 1. the ledger's torn end, the keystore
+            with suppress(IntegrityError):  # not a torn end: ``verify`` says what it is
+                ledger.settle()
             keystore.settle(home)
             # 2. beginnings: neither the ledger nor any frame knows them
             known = known_now(home)
@@ -76,7 +79,7 @@ def _remove_beginning(home: Home, segment: str, streams: set[str]) -> None:
             body = scan(data)
             began = not body.frames and body.rest == ""
         except IntegrityError:
-            began = is_beginning(data)
+            began = True  # no whole header, so nothing that counted: a loss of power leaves zeros and garbage too
         if not began:
             return
     for stream in streams:
@@ -88,8 +91,8 @@ def _good_part(home: Home, segment: str, stream: str) -> dict[str, Any] | None:
     try:
         data = disk.read(stream_path(home, segment, stream), LARGEST_FILE)
         body = scan(data)
-    except (OSError, IntegrityError):
-        return None
+    except (FileNotFoundError, IntegrityError):
+        return None  # any other error may pass: then nothing is noted, and the next start looks again
     return {
         "frames": len(body.frames),
         "bytes": body.good_bytes,

@@ -1,0 +1,50 @@
+"""The trials of the store in their short form; ``make soak`` runs the long one (``tests.soak.storage``)."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.trials import faults, fuzzing, power, tampering
+
+
+@pytest.fixture
+def quick() -> Iterator[str]:
+    """A folder in memory where there is one: these trials simulate the medium and sync thousands of times."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        yield folder
+
+
+def test_after_a_loss_of_power_nothing_acknowledged_is_missing(quick: str) -> None:
+    figures = power.run(quick, 600, seed=random.randrange(2**32))
+    assert figures["states"] == 600
+    assert figures["frames"] > 200
+
+
+def test_any_call_of_the_system_may_fail(quick: str) -> None:
+    """Every eleventh call, beginning at another one each time."""
+    figures = faults.run(quick, every=11, offset=random.randrange(11))
+    assert min(figures[name] for name in faults.WORK) > 20
+
+
+def test_nothing_tampered_with_is_taken_for_good(tmp_path: Path) -> None:
+    figures = tampering.run(str(tmp_path), values=2)
+    assert figures["accepted"] == 0
+    assert figures["bytes"] > 10_000
+    assert figures["truncations"] > 5000
+    assert figures["rearranged"] > 250
+
+
+@pytest.mark.parametrize("name", fuzzing.PARSERS)
+def test_every_parser_refuses_in_words(name: str) -> None:
+    chance = random.Random()
+    known = fuzzing.seeds(name)
+    for data in (b"", b"\0", b"[" * 100_000, b"9" * 5000, os.urandom(4096), *known):
+        fuzzing.one(name, data)
+    for _ in range(2000):
+        fuzzing.one(name, fuzzing.mutated(chance.choice(known), chance.choice(known), chance))
