@@ -8,7 +8,8 @@ The tree (exit status in brackets; the command line prints ``error: …`` and ``
     ├── NoConsent [3]        no receipt that is valid now
     │   └── ClockSetBack [3]     the wall clock lies before a time already seen
     ├── IntegrityError [4]   stored data is not what was written, or not whole
-    │   └── Unreadable [4]   sealed to another key, or the wrong passphrase
+    │   └── Unreadable [4]   sealed to another key, or altered
+    │       └── WrongPassphrase [1]
     └── Unavailable [5]      the environment lacks something
 
 Foreign exceptions stop at the edge of the module that calls foreign code. A message never holds input
@@ -64,6 +65,12 @@ class IntegrityError(DesktopLoggerError):
 
 class Unreadable(IntegrityError):
     """A sealed thing that this key or passphrase does not open."""
+
+
+class WrongPassphrase(Unreadable):
+    """A passphrase that does not open what it should: nothing stored is wrong, so it is a refusal, not an alarm."""
+
+    exit_status = 1
 
 
 class Unavailable(DesktopLoggerError):

@@ -24,6 +24,9 @@ _PassphraseFd = Annotated[
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+_EXAMPLE = ("@example.org", "to be named by", "(title and date)", '"Example organisation"')
+
+
 @app.command("init", epilog="Example: desktop-logger admin init steward")
 def init(
     folder: Annotated[str, typer.Argument(help="A new folder for keys, ledger and policy.", metavar="DIR")],
@@ -62,10 +65,22 @@ def policy_sign(
 
     folder = Folder(directory)
     passphrase.need_terminal("Signing a policy")
+    _say_what_is_still_the_example(file)
     target = sign_policy(folder, file, passphrase.ask, Clock())
     print(f"signed {target}")
     print(f"Hand it out with the controller's fingerprint: {fingerprint(folder.controller)}")
     print(f"People adopt it with: desktop-logger join {target}")
+
+
+def _say_what_is_still_the_example(file: str) -> None:
+    """Before anybody signs: the lines of the example policy that nobody has replaced."""
+    try:
+        with open(file, encoding="utf-8") as text:
+            left = [line.strip() for line in text if any(mark in line for mark in _EXAMPLE)]
+    except (OSError, UnicodeDecodeError):
+        return  # signing says what is wrong with it
+    for line in left:
+        print(f"note: still as in the example: {line}")
 
 
 @policy.command(

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
+from desktop_logger.errors import IntegrityError, Unavailable, Unreadable, WrongPassphrase
 
 from . import guarded
 from .forms import KEY_BYTES, NONCE_BYTES, Bytes, canonical
@@ -115,7 +115,9 @@ def unlock_with_passphrase(locked: dict[str, Any], passphrase: str, info: bytes)
         key = _stretch(passphrase, head)
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], info + b"\0" + canonical(head))
     except (KeyError, TypeError, ValueError, InvalidTag):
-        raise Unreadable("this passphrase does not open it", "Check the passphrase; it cannot be recovered.") from None
+        raise WrongPassphrase(
+            "this passphrase does not open it", "Check the passphrase; it cannot be recovered."
+        ) from None
 
 
 def _stretch(passphrase: str, head: dict[str, Any]) -> bytes:
