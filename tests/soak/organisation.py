@@ -167,7 +167,7 @@ def planted(person: Subject) -> tuple[list[dict[str, bytes]], int]:
     return made, 50
 
 
-def fleet(root: str) -> None:
+def fleet(root: str, bundles: int = 1500) -> None:
     """3. Ray: a head and one more node of one worker each, as processes; a worker is killed in the middle."""
     organisation = Organisation(root, HeldClock())
     people = [Subject(os.path.join(root, f"home{n}"), organisation) for n in range(4)]
@@ -175,7 +175,7 @@ def fleet(root: str) -> None:
     for number, person in enumerate(people):
         press = Press(person, os.path.join(box, str(number)))
         some, _ = frames(person, 10, 4000, seed=number)
-        for _ in range(1500):
+        for _ in range(bundles):
             press.write(some)
     started = time.monotonic()
     local = organisation.export(os.path.join(root, "local"), box, form="parquet")
