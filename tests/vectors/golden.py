@@ -1,6 +1,6 @@
 """The golden store of this format version: made once, never again, and every later release must read it.
 
-``python -m tests.vectors.golden`` refuses where ``golden-v1`` exists: a change of the format makes ``golden-v2`` beside it.
+``python -m tests.vectors.golden`` refuses where ``golden-v1`` exists: a new format makes ``golden-v2`` beside it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -127,7 +128,7 @@ def verify(
         else:
             print("nothing is stored")
         return
-    report = store.verify(place, anchor, _kek(place))
+    report = store.verify(place, anchor, _kek(place), _bar)
     if as_json:
         print(json.dumps({
             "ok": report.ok,
@@ -143,6 +144,19 @@ def verify(
         bad = [one for one in report.segments if one.verdict not in ("ok", "open", "recovered", "erased")]
         what = report.ledger_error or f"{len(bad)} segment(s) are not what was written"
         raise IntegrityError(what, "Keep the folder as it is, and see: desktop-logger ledger")
+
+
+_LARGE = 300
+"""Segments from which a terminal is shown how far it is."""
+
+
+def _bar(done: int, total: int) -> None:
+    """How far a check of a large store is, on the terminal; gone when it is done. Nothing into a pipe."""
+    if total < _LARGE or not sys.stderr.isatty() or (done % max(1, total // 20) and done < total):
+        return
+    full = 40 * done // total
+    line = f"[{'#' * full}{'.' * (40 - full)}] {done} of {total} segments" if done < total else ""
+    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def _has_ledger(place: Home) -> bool:
