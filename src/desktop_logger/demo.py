@@ -462,25 +462,17 @@ def _export(stage: Stage) -> None:
 
     try:
         from pyarrow import parquet
-
-        form = "parquet"
     except ImportError:
-        parquet, form = None, "jsonl"
-        print("    (pyarrow is not installed, so the export is JSON Lines: pip install 'desktop-logger[dataset]')")
+        print("    (pyarrow is not installed, so there is no export: pip install 'desktop-logger[dataset]')")
+        return
     out = os.path.join(stage.folder, "dataset")
     folder = Folder(stage.admin)
-    order = Order((os.path.join(stage.home, "outbox"),), out, PURPOSE, form)
-    print(
-        _paint(
-            f"  $ desktop-logger admin export --from outbox --out dataset --purpose {PURPOSE} --format {form}", "dim"
-        )
-    )
+    order = Order((os.path.join(stage.home, "outbox"),), out, PURPOSE, "parquet")
+    print(_paint(f"  $ desktop-logger admin export --from outbox --out dataset --purpose {PURPOSE}", "dim"))
     report = export(folder, folder.unlock(PASSPHRASE), order, Clock(), demo=True)
     _indent("\n".join(report.lines()).replace(stage.folder, "…"))
     if report.export is None:
         raise DesktopLoggerError("the export wrote nothing")
-    if parquet is None:
-        return
     found = sorted(
         os.path.join(root, name) for root, _, names in os.walk(out) for name in names if name.endswith(".parquet")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +17,15 @@ import pytest
 from desktop_logger import bundle, keystore, policy, store
 from desktop_logger.admin import books, lineage, opening, tasks
 from desktop_logger.admin.export import Order, Report
+from desktop_logger.admin.export import export as exporting
 from desktop_logger.admin.ledger import Ledger
-from desktop_logger.errors import Refused, Unreadable, UsageError
+from desktop_logger.errors import Refused, Unavailable, Unreadable, UsageError
 from desktop_logger.inspection import own
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
 from desktop_logger.sealing import fingerprint, hexdigest
 from tests.crash import Crash, CrashAt
 from tests.organisation import HeldClock, Organisation, Subject
+from tests.outboxes import Press, frames
 from tests.testbed import Server
 
 LINEAGE = {"session", "split_group", "profile"}
@@ -505,3 +508,53 @@ def test_an_accepted_bundle_still_does_not_open_with_another_admins_key(
     known = organisation.folder.ledger.known()
     with pytest.raises(Unreadable):
         opening.accept(str(only(subject)), elsewhere.keys, known, "improve-tools", "2026-01-01")
+
+
+def test_a_published_dataset_needs_the_policys_group(tmp_path: Path, organisation: Organisation) -> None:
+    people = [Subject(str(tmp_path / f"person{n}"), organisation) for n in range(5)]
+    for person in people:
+        person.record()
+    organisation.clock.time += 700  # type: ignore[attr-defined]
+    for person in people:
+        person.release()
+    boxes = [person.outbox for person in people]
+    order = Order(tuple(boxes[:4]), str(tmp_path / "few"), "improve-tools", "jsonl", published=True)
+    report = exporting(organisation.folder, organisation.keys, order, organisation.clock)
+    assert report.export is None
+    assert {one.reason for one in report.refused} == {
+        "the policy asks for at least 5 people in a published dataset; here: 4"
+    }
+    order = order._replace(sources=tuple(boxes), out=str(tmp_path / "enough"))
+    assert exporting(organisation.folder, organisation.keys, order, organisation.clock).subjects == 5
+    assert json.loads((tmp_path / "enough" / "card.json").read_text())["published"]
+
+
+def test_a_full_disk_is_said_and_the_next_run_goes_on(
+    subject: Subject, organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "BUNDLES_A_PART", 1)
+    press = Press(subject, str(tmp_path / "box"))
+    small, few = frames(subject, 10, 3)
+    large, many = frames(subject, 10, 4000)
+    for some in (small, large, small):
+        press.write(some)
+    out = str(tmp_path / "out")
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))  # no file may grow beyond it, as on a full disk
+    try:
+        with pytest.raises(Unavailable, match="cannot write") as caught:
+            organisation.export(out, str(tmp_path / "box"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "goes on" in str(caught.value.hint)
+    assert not os.path.exists(out)
+    report = organisation.export(out, str(tmp_path / "box"))
+    assert (report.sessions, report.rows) == (3, 2 * few + many)
+    assert not os.path.exists(out + ".partial")
+
+
+def test_outboxes_may_be_a_pattern(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    report = organisation.export(str(tmp_path / "out"), str(tmp_path / "ho*" / "outbox"))
+    assert report.sessions == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +215,33 @@ def test_the_card_says_what_the_profile_was_measured_to_tell(tmp_path: Path, org
     card = datasets.read_card(str(tmp_path / "out"))
     assert list(card["leakage"]["limits"]) == ["coarse"]
     assert "| coarse | recognised, 500 keys | at most" in (tmp_path / "out" / "README.md").read_text()
+
+
+_HUGGING_FACE = """
+import sys, datasets
+for path, rows in zip(sys.argv[1::2], sys.argv[2::2]):
+    found = datasets.load_dataset(path, cache_dir=path + "-cache")
+    assert sum(one.num_rows for one in found.values()) == int(rows), (path, found)
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("datasets") is None, reason="NOT TESTED: Hugging Face datasets is not installed"
+)
+def test_hugging_face_loads_every_format(tmp_path: Path, organisation: Organisation) -> None:
+    some = people(tmp_path, organisation, 4)
+    words: list[str] = []
+    for form in ("parquet", "jsonl", "csv"):
+        report = organisation.export(str(tmp_path / form), *(one.outbox for one in some), form=form)
+        words += [str(tmp_path / form), str(report.rows)]
+    built = sequences.build(str(tmp_path / "parquet"), str(tmp_path / "built"), deduplicate=False)
+    splitting.split(built.out, 4, 4)
+    env = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
+    command = [sys.executable, "-c", _HUGGING_FACE, *words, built.out, str(built.sequences)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
