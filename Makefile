@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := tests/setup.sh
 SOAK_MINUTES ?= 20
+SOAK_PART ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test bench soak lint fleet leakage
@@ -37,6 +38,7 @@ bench: install ## tables of cost and size, beside the usual script, from one run
 soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then a million pairs of inputs
 	@sh $(SETUP) packages demo
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
+	@$(BIN)/python -m tests.soak.storage $(SOAK_PART)
 	@$(BIN)/python -m tests.noninterference 1000000
 	@$(BIN)/python -m tests.processes 50
 

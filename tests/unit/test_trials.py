@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trials import faults, fuzzing, power, tampering
+from tests.trials import faults, fuzzing, power, shredding, stopped, tampering
 
 
 @pytest.fixture
@@ -48,3 +48,12 @@ def test_every_parser_refuses_in_words(name: str) -> None:
         fuzzing.one(name, data)
     for _ in range(2000):
         fuzzing.one(name, fuzzing.mutated(chance.choice(known), chance.choice(known), chance))
+
+
+def test_a_copy_from_before_a_purge_opens_nothing_that_was_purged(quick: str) -> None:
+    figures = shredding.run(quick, 100)
+    assert (figures["purged"], figures["open after"]) == (50, 0)
+
+
+def test_a_stopped_process_delays_nobody(quick: str) -> None:
+    assert stopped.run(quick, 15)["runs"] == 15
