@@ -1,8 +1,8 @@
 """The store's promises in their long form: ``python -m tests.soak.storage [PART OF THE FULL AMOUNT, 1 by default]``.
 
 1. kills · 2. losses of power · 3. failing calls of the system · 4. tampering · 5. shredding · 6. stopped processes ·
-7. arbitrary input, by mutation · 8. the same guided by coverage, where atheris is installed. About an hour and a half on
-two cores; every figure is printed as it is reached, and the first broken promise ends the run.
+7. arbitrary input, by mutation · 8. the same guided by coverage, where atheris is installed. About an hour and a half
+on two cores; every figure is printed as it is reached, and the first broken promise ends the run.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ def say(promise: str, run: Callable[[], Mapping[str, object]]) -> None:
     """Run one trial and print what it found."""
     began = time.monotonic()
     figures = run()
-    shown = ", ".join(
-        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in figures.items()
-    )
+    shown = ", ".join(f"{n} {value:,}" if isinstance(value, int) else f"{n} {value}" for n, value in figures.items())
     print(f"{promise}: {shown} ({time.monotonic() - began:.0f} s)", flush=True)
 
 

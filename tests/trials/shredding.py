@@ -1,4 +1,4 @@
-"""Shredding: a copy of segments and keystore from before a purge, with both private keys, opens nothing that was purged."""
+"""Shredding: a copy of bodies and keystore from before a purge, with both private keys, opens nothing purged."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from desktop_logger.errors import Unreadable
 from desktop_logger.keystore import entries
 from desktop_logger.keystore import keys as key_file
 from desktop_logger.paths import Home
+from desktop_logger.sealing import Kek
 from desktop_logger.segments import format as form
 from desktop_logger.segments import reading
 from tests.bulk import fill
@@ -18,7 +19,7 @@ from tests.storage import Person
 
 
 def opened(person: Person, copy: Home, segments: list[str]) -> int:
-    """How many of these segments of the copy open with any key that still exists: KEK, entry keys, both private keys."""
+    """How many of these segments of the copy open with any key that still exists."""
     _, kek = person.kek()
     found = 0
     with open(os.path.join(copy.keystore, "keys"), "rb") as file:
@@ -31,7 +32,7 @@ def opened(person: Person, copy: Home, segments: list[str]) -> int:
             try:
                 if wrapped is None:
                     continue
-                entry_key = entries.Kek(kek.unwrap(wrapped, key_file._aad(aad, segment)))
+                entry_key = Kek(kek.unwrap(wrapped, key_file._aad(aad, segment)))
                 with open(keystore.entry_path(copy, segment), "rb") as file:
                     stanzas = entries.parse_entry(file.read(), segment, entry_key)
                 with open(os.path.join(copy.segments, f"{segment}.{stanzas[0].stream}"), "rb") as file:

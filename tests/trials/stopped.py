@@ -1,8 +1,8 @@
 """A process that is stopped with SIGSTOP at any moment: what another then does takes how long, and is the chain intact.
 
-A writer and a command that appends are stopped in the middle of whatever they do, in one case of two while they hold the
-store. Then another process withdraws (its marker), pauses (its marker) and purges, as the command line does it: the pids are
-killed before the lock is taken. Times are those of the second process alone.
+A writer, or a command that appends, is stopped in the middle of whatever it does, often while it holds the store. Then
+another process withdraws (the marker) and purges, as the command line does it: what is recorded as running is killed
+before the lock is taken. Times are those of the second process alone; the daemon's are measured with the commands.
 """
 
 from __future__ import annotations
