@@ -34,7 +34,7 @@ def guided(folder: str, executions: int) -> dict[str, int]:
     for name in fuzzing.PARSERS:
         done = subprocess.run(
             [sys.executable, "-m", "tests.trials.fuzzing", name, str(executions)],
-            capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": os.getcwd(), "FOLDER": folder},
+            capture_output=True, text=True, check=False, cwd=folder, env={**os.environ, "PYTHONPATH": os.getcwd()},
         )  # fmt: skip
         if done.returncode:
             raise AssertionError(f"{name}: {done.stderr[-2000:]}")
