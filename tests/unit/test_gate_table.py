@@ -66,7 +66,7 @@ class Place:
         self.old = gate.check(self.home, self.clock)
 
     def start(self) -> None:
-        starting.start(self.home, self.clock, "x11", foreground=False)
+        starting.start(self.home, self.clock, "x11", foreground=False, began=lambda _answer: None)
 
     def resume(self) -> None:
         """As the supervisor does: a light look, and the keeper's full check where a file has changed."""
