@@ -88,8 +88,10 @@ def test_outside_the_signed_hours_nothing_is_recorded(person: Person) -> None:
 @pytest.mark.parametrize("route", ROUTES)
 def test_withdrawal_by_every_route_ends_capture(person: Person, route: str) -> None:
     person.sign()
-    took = [measure(person, route) for _ in range(2)]
-    assert min(took) < 3, took  # how long exactly, over many runs: `make soak` and docs/explanation/promises.md
+    took = measure(person, route)
+    assert took < 5, (
+        took
+    )  # on a busy machine; how long exactly, over many runs: `make soak` and docs/explanation/promises.md
     assert person.run("start").returncode == 3
 
 

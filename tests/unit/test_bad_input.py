@@ -20,6 +20,8 @@ from desktop_logger.paths import Home, shipped
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
 from tests.unit.test_policy import organisation
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 

@@ -20,6 +20,8 @@ from desktop_logger.paths import Home
 from desktop_logger.sink import Sink
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VALID = {"ConsentGiven", "RenewedConsentGiven"}
 

@@ -18,6 +18,8 @@ from desktop_logger.errors import NoConsent, UsageError
 from desktop_logger.paths import shipped
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 OFFICE: dict[str, Any] = {
     "weekdays": ["mon", "tue", "wed", "thu", "fri"], "start": "09:00", "end": "17:00", "zone": "Europe/Berlin",
 }  # fmt: skip

@@ -14,6 +14,8 @@ from desktop_logger.consent import linked, receipt
 from desktop_logger.paths import shipped
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 DPV = "https://w3id.org/dpv#"
 
 

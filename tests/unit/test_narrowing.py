@@ -16,6 +16,8 @@ from desktop_logger.paths import Home
 from desktop_logger.records.profiles import COARSE
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 
 @pytest.fixture
 def clock() -> HeldClock:

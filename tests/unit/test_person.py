@@ -11,6 +11,8 @@ from desktop_logger.consent import gate, person, words
 from desktop_logger.errors import NoConsent, Refused
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 
 @pytest.fixture(autouse=True)
 def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

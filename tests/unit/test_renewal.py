@@ -13,6 +13,8 @@ from desktop_logger.consent.terminal import plainly
 from desktop_logger.errors import NoConsent, Refused
 from tests.signing import PASSPHRASE, HeldClock, Organisation, Remembered, Scripted, home_in, signed
 
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
+
 BOTH = ("keyboard", "pointer", "train models")
 
 
