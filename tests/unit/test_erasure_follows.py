@@ -238,3 +238,21 @@ def test_too_few_people_left_means_none_of_it(tmp_path: Path, clock: HeldClock) 
     careful.erase(people[0].outbox)
     assert datasets.part_files(out) == []
     assert datasets.read_card(out)["rows"] == 0
+
+
+def test_a_lineage_that_was_removed_or_altered_is_noticed(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    report = organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox)
+    assert lineage.digest(organisation.folder, str(report.export)) == lineage_digest(organisation)
+    path = lineage.path_of(organisation.folder)
+    with lineage.opened(path) as connection:
+        connection.execute("DELETE FROM sessions WHERE session = (SELECT MIN(session) FROM sessions)")
+    assert lineage.digest(organisation.folder, str(report.export)) != lineage_digest(organisation)
+    os.unlink(path)
+    purged(gone)
+    with pytest.raises(IntegrityError, match="lineage"):
+        organisation.erase(gone.outbox)
+    with pytest.raises(IntegrityError, match="lineage"):
+        organisation.export(str(tmp_path / "new"), stays.outbox)

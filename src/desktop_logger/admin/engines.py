@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from desktop_logger.errors import Unavailable, UsageError
 
 ENGINES = ("local", "ray")
+MOST_THREADS = 6
+"""Each holds a row group, about 40 MB: with more, memory would grow and, with small bundles, nothing be gained."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -32,7 +34,7 @@ def run(
 ) -> Iterator[Out]:
     """Results of all jobs, in the order in which they are ready. Errors of a job end the run."""
     if engine == "local":
-        return _threads(function, jobs, workers or max(os.cpu_count() or 1, 1))
+        return _threads(function, jobs, workers or min(max(os.cpu_count() or 1, 1), MOST_THREADS))
     check(engine)
     return _ray(function, jobs, address)
 

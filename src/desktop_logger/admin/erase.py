@@ -99,6 +99,7 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     # 1. requests
     _, refused = outboxes.note_erasures(folder, request.sources, clock)
     known = folder.ledger.known()
+    lineage.check_whole(folder, known)
     # 2. drafts
     if known.requests - known.carried_out:
         for out in books.unfinished(folder):

@@ -125,6 +125,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
     # 1. erasures
     erasures, refused = outboxes.note_erasures(folder, order.sources, clock)
     known = folder.ledger.known()
+    lineage.check_whole(folder, known)
     if waiting := lineage.affected(folder, known):
         raise Refused(
             f"{len(waiting)} export(s) hold rows that people asked to erase: nothing is opened before that is done",

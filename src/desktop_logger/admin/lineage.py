@@ -124,6 +124,17 @@ def digest(folder: Folder, export: str) -> str:
         return hexdigest("\n".join(one for (one,) in connection.execute(query, (export,))).encode())
 
 
+def check_whole(folder: Folder, known: Known) -> None:
+    """Raise ``IntegrityError`` when an export of the ledger is not in the lineage: erasure could not follow it."""
+    with opened(path_of(folder)) as connection:
+        here = {str(one) for (one,) in connection.execute("SELECT export FROM exports")}
+    if lost := known.exports - here:
+        raise IntegrityError(
+            f"the lineage of {len(lost)} export(s) is missing, so erasure could not follow them",
+            f"Restore a copy of {path_of(folder)}.",
+        )
+
+
 def set_state(folder: Folder, export: str, state: str) -> None:
     """``writing``, ``whole`` or ``gone``."""
     with opened(path_of(folder)) as connection:

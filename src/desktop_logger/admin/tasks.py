@@ -55,7 +55,7 @@ def carry_out(job: Job) -> Done:
                 raise
             except DesktopLoggerError as error:
                 done.refused.append((one.digest, error.message))
-            if waiting and (rows >= GROUP_ROWS or number == len(job.bundles)):
+            if waiting and (rows >= GROUP_ROWS[job.form] or number == len(job.bundles)):
                 _write(part, waiting, done, tally)
                 waiting, rows = [], 0
         if done.written:

@@ -2,7 +2,7 @@
 
 A session lies in one row group of one part and never straddles two, so that erasing it rewrites one file. Text forms
 are made by Arrow from whole columns; every value is a closed word or a number, so nothing needs quoting, and a line is
-exactly what ``inspect --events --json`` prints. Memory is bounded by ``GROUP_ROWS``, whatever the input.
+exactly what ``inspect --events --json`` prints. Memory is bounded by ``GROUP_ROWS`` a worker, whatever the input.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from desktop_logger.inspection.columns import Columns
 from .arrow import ALL_FIELDS, Session, pyarrow, schema, table
 
 FORMATS = ("parquet", "jsonl", "csv")
-GROUP_ROWS = 1 << 17
-"""A row group is closed when it has at least this many rows."""
+GROUP_ROWS = {"parquet": 1 << 17, "jsonl": 1 << 15, "csv": 1 << 15}
+"""Rows that are made at once: a row group, or some lines, which take more memory each."""
 LEVEL = 3
 """zstd: higher levels save a few per cent for ten times the time."""
 
