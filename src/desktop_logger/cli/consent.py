@@ -113,6 +113,7 @@ def status(as_json: AsJson = False) -> None:
         if report["narrowed"]:
             print("  narrower than what you signed")
         print(f"  until {_day(report['expires'])}")
+        print(f"  your key: {report['identity']}")
     if report["reminder"]:
         print(f"  {report['reminder']}")
     for note in report["notes"]:
@@ -135,7 +136,7 @@ def _state() -> dict[str, Any]:
     report: dict[str, Any] = {
         "state": "ConsentUnknown", "valid": False, "reason": None, "hint": None, "receipt": None, "given": None,
         "expires": None, "scopes": [], "profile": None, "release": None, "purposes": [], "recipients": [],
-        "retention_days": None, "hours": None, "narrowed": False, "reminder": None, "demo": False,
+        "identity": None, "retention_days": None, "hours": None, "narrowed": False, "reminder": None, "demo": False,
         "renewal_shows_changes": False, "notes": [],
     }  # fmt: skip
     place, clock = home(), Clock()
@@ -146,7 +147,8 @@ def _state() -> dict[str, Any]:
         return {**report, "state": error.state, "reason": error.message, "hint": error.hint}
     return {
         **report, "state": valid.receipt.event.state, "valid": True, "receipt": grant.receipt_id,
-        "given": grant.given, "expires": grant.expires, "scopes": list(grant.scopes), "profile": grant.own.name,
+        "given": grant.given,
+        "identity": valid.receipt.parties.subject.identity_fingerprint, "expires": grant.expires, "scopes": list(grant.scopes), "profile": grant.own.name,
         "release": grant.release.name if grant.release else None, "purposes": list(grant.purposes),
         "recipients": [
             {"name": one.name, "fingerprint": one.fingerprint, "scopes": list(one.scopes)} for one in grant.admins

@@ -13,7 +13,6 @@ understood is not valid.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,14 @@ from .grant import MAKER, Grant, facts_of_wire
 if TYPE_CHECKING:
     from desktop_logger.clock import Clock
     from desktop_logger.paths import Home
+
+try:  # CPython's own SHA-256: hashlib would load all of OpenSSL into processes that need nothing else of it
+    from _sha2 import sha256  # type: ignore[import-not-found]  # from 3.12 on
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:
+        from hashlib import sha256
 
 CLOCK_TOLERANCE_S = 120
 """A wall clock may be corrected by this much without being taken for one that was set back."""
@@ -142,7 +149,7 @@ def file_digest(path: str) -> str:
     except OSError:
         raise NoConsent(f"cannot read {path}", "Run: desktop-logger doctor") from None
     try:
-        return hashlib.sha256(os.read(descriptor, _LARGEST)).hexdigest()
+        return str(sha256(os.read(descriptor, _LARGEST)).hexdigest())
     except OSError:
         raise NoConsent(f"cannot read {path}", "Run: desktop-logger doctor") from None
     finally:

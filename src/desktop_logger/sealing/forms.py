@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from base64 import b32encode
 from typing import Any
+
+from cryptography.hazmat.primitives import hashes
 
 from desktop_logger.errors import IntegrityError
 
@@ -82,12 +83,14 @@ def _encode_plain(value: Any) -> bytes:
 
 def digest(data: Bytes) -> bytes:
     """SHA-256."""
-    return hashlib.sha256(data).digest()
+    made = hashes.Hash(hashes.SHA256())  # not hashlib, which would load a second OpenSSL beside this one
+    made.update(data)
+    return made.finalize()
 
 
 def hexdigest(data: Bytes) -> str:
     """SHA-256 in lower-case hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
+    return digest(data).hex()
 
 
 def fingerprint(public: bytes) -> str:

@@ -5,12 +5,12 @@ Whatever does not open raises ``Unreadable``, without saying why: wrong key and 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from base64 import b64decode, b64encode
 from typing import Any
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from desktop_logger.errors import IntegrityError, Unavailable, Unreadable, WrongPassphrase
@@ -35,7 +35,9 @@ class ReaderKey:
 
         if len(seed) != KEY_BYTES:
             raise Unreadable("a reader key has the wrong length")
-        wide = hashlib.shake_256(seed).digest(96)  # X-Wing, expandDecapsulationKey
+        expand = hashes.Hash(hashes.SHAKE256(96))  # X-Wing, expandDecapsulationKey
+        expand.update(seed)
+        wide = expand.finalize()
         try:
             lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(wide[:64])
         except UnsupportedAlgorithm:
