@@ -91,7 +91,7 @@ def test_withdrawal_by_every_route_ends_capture(person: Person, route: str) -> N
     took = measure(person, route)
     assert took < 5, (
         took
-    )  # on a busy machine; how long exactly, over many runs: `make soak` and docs/explanation/promises.md
+    )  # on a busy machine; how long exactly, over many runs: docs/explanation/promises.md
     assert person.run("start").returncode == 3
 
 

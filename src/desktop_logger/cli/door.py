@@ -7,6 +7,7 @@ door does not understand goes on to the full command line.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, NamedTuple
@@ -222,6 +223,19 @@ def complain(error: DesktopLoggerError) -> int:
     return error.exit_status
 
 
+def _withdraw_at_once(argv: list[str]) -> None:
+    """``consent withdraw``: the marker before anything else is loaded, so that a slow start does not delay the end."""
+    if argv[:2] != ["consent", "withdraw"] or not set(argv[2:]) <= {"--json"}:
+        return
+    from desktop_logger.consent.gate import mark_withdrawn
+    from desktop_logger.paths import home
+
+    place = home()
+    if os.path.lexists(place.receipt):
+        with contextlib.suppress(DesktopLoggerError):  # the full command says what is wrong
+            mark_withdrawn(place)
+
+
 def main() -> int:
     """Entry point of ``logger`` and ``desktop-logger``."""
     os.umask(0o077)
@@ -243,6 +257,7 @@ def _unwritten(error: OSError) -> DesktopLoggerError:
 def _run(argv: list[str]) -> int:
     fast = _fast(argv)
     try:
+        _withdraw_at_once(argv)
         if fast is None:
             from .app import run
 
