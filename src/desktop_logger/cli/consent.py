@@ -148,7 +148,8 @@ def _state() -> dict[str, Any]:
     return {
         **report, "state": valid.receipt.event.state, "valid": True, "receipt": grant.receipt_id,
         "given": grant.given,
-        "identity": valid.receipt.parties.subject.identity_fingerprint, "expires": grant.expires, "scopes": list(grant.scopes), "profile": grant.own.name,
+        "identity": valid.receipt.parties.subject.identity_fingerprint,
+        "expires": grant.expires, "scopes": list(grant.scopes), "profile": grant.own.name,
         "release": grant.release.name if grant.release else None, "purposes": list(grant.purposes),
         "recipients": [
             {"name": one.name, "fingerprint": one.fingerprint, "scopes": list(one.scopes)} for one in grant.admins
