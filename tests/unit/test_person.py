@@ -104,6 +104,20 @@ def test_only_a_display_of_this_account_and_machine(
             person.act_for_yourself()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to somebody else")
+def test_root_does_not_record_beside_somebody_elses_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = tmp_path / "unix"
+    monkeypatch.setattr(person, "UNIX_SOCKETS", str(listed))
+    monkeypatch.setattr(person, "X11_SOCKETS", str(tmp_path))
+    (tmp_path / "X3").touch()
+    os.chown(tmp_path / "X3", 4242, -1)
+    listed.write_text("Num RefCount Protocol Flags Type St Inode Path\n0: 2 0 1 1 1 7 /run/dbus/system_bus_socket\n")
+    person.act_for_yourself()  # a socket that nobody listens on any more
+    listed.write_text(f"Num Path\n0: 2 0 1 1 1 7 {tmp_path}/X3\n")
+    with pytest.raises(Refused, match="display"):
+        person.act_for_yourself()
+
+
 def test_the_gate_asks_too_and_the_policy_decides_about_remote_sessions(
     sessions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

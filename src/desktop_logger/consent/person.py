@@ -20,6 +20,7 @@ _UNSET = 4294967295
 """The kernel's login uid for processes that no login led to (services, containers)."""
 
 STATUS = "/proc/self/status"
+UNIX_SOCKETS = "/proc/net/unix"
 X11_SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - the X server's own place
 SESSIONS = "/run/systemd/sessions"
 LOGIN_UID = "/proc/self/loginuid"
@@ -56,6 +57,8 @@ def act_for_yourself(*, remote_sessions: bool = False) -> list[str]:
             notes.append("note_no_sessions")
         elif others:
             raise Refused("root cannot record where somebody else has a session", "Use your own account.")
+        if other_displays():
+            raise Refused("root cannot record where somebody else has a display", "Use your own account.")
     return notes
 
 
@@ -148,6 +151,23 @@ def other_sessions() -> list[int] | None:
             continue
         if facts.get("UID", "").isdecimal() and facts.get("CLASS", "user").startswith("user"):
             found.add(int(facts["UID"]))
+    return sorted(found - {0})
+
+
+def other_displays() -> list[int]:
+    """User ids (not root's) that own an X display here that lives, from the kernel's list of sockets (proc(5))."""
+    found = set()
+    try:
+        with open(UNIX_SOCKETS, encoding="utf-8", errors="replace") as file:
+            paths = {line.split()[-1] for line in file}
+    except OSError:
+        return []
+    for path in paths:
+        if path.startswith(f"{X11_SOCKETS}/X"):
+            try:
+                found.add(os.stat(path).st_uid)
+            except OSError:
+                continue
     return sorted(found - {0})
 
 
