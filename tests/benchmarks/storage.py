@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from desktop_logger.redaction import Redactor
 from desktop_logger.sealing import StreamKeys, fresh_key
 from desktop_logger.segments.format import DATA, FINAL, Header, key_context, scan
 from desktop_logger.segments.reading import parts, scope_keys, unpack
-from desktop_logger.segments.writing import PART, StreamFile, planes, zstd
+from desktop_logger.segments.writing import PART, StreamFile, planes
 from tests.bulk import fill
 from tests.storage import Person
 
@@ -34,6 +35,7 @@ from .office import HOUR_S, events
 from .size import a_grant
 from .tables import table
 
+zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 SCOPES = ("keyboard", "pointer")
 ROUNDS = 10
 
