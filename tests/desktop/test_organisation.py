@@ -104,19 +104,31 @@ def test_from_keys_to_a_dataset_and_back(person: Person, steward: tuple[Person, 
     assert "1 session" in said
     assert bare(rows_in(tmp_path / "one")) == bare(shown) != []
 
+    # and on to what a model is trained on
+    two, built = str(tmp_path / "parquet"), str(tmp_path / "sequences")
+    admin.ok(*order, "--out", two, passphrase=PASSPHRASE)
+    assert admin.json("dataset", "build", two, "--out", built)["sequences"] == 1
+    assert sum(admin.json("dataset", "split", built)["sequences"].values()) == 1
+    assert "Not allowed" in admin.ok("dataset", "card", built)
+
     assert person.run("verify").returncode == 0
     purged = person.json("purge", "--all")
     assert purged["segments"] == released["released"] == purged["released"]
     # they hear who exported it; until the erasure is carried out, nothing more is opened
-    (exported,) = person.json("ledger", "--exports")["exports"]
-    assert (exported["purpose"], exported["segments"]) == ("improve-tools", released["released"])
+    for exported in (found := person.json("ledger", "--exports")["exports"]):
+        assert (exported["purpose"], exported["segments"]) == ("improve-tools", released["released"])
+    assert len(found) == 2
     assert person.json("erasures")["erasures"][0]["state"] == "outstanding"
-    refused = admin.run(*order, "--out", str(tmp_path / "two"), passphrase=PASSPHRASE)
+    refused = admin.run(*order, "--out", str(tmp_path / "three"), passphrase=PASSPHRASE)
     assert refused.returncode == 1
     assert "admin erase" in refused.stderr
+    assert "erasure waits" in admin.run("dataset", "build", two, "--out", built + "-again").stderr
     done = admin.json("admin", "erase", "--from", outbox, "--dir", folder, passphrase=PASSPHRASE)
     assert len(done["requests"]) == 1
+    assert {one["path"] for one in done["exports"]} == {str(tmp_path / "one"), two, built}
     assert rows_in(tmp_path / "one") == ""
+    assert os.listdir(os.path.join(two, "data")) == os.listdir(os.path.join(built, "data")) == []
+    assert admin.json("dataset", "card", built)["rows"] == 0
     (answer,) = person.json("erasures")["erasures"]
     assert answer["state"] == "done"
     assert admin.json("admin", "verify", "--dir", folder)["ok"]
