@@ -41,6 +41,7 @@ soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then
 	@$(BIN)/python -m tests.soak.storage $(SOAK_PART)
 	@$(BIN)/python -m tests.noninterference 1000000
 	@$(BIN)/python -m tests.processes 50
+	@$(BIN)/python -m tests.soak.consent 1000 10000
 
 fleet: install ## ten thousand bundles, an erasure out of a thousand, and a Ray worker killed at work
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[fleet]'
