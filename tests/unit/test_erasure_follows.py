@@ -256,3 +256,32 @@ def test_a_lineage_that_was_removed_or_altered_is_noticed(
         organisation.erase(gone.outbox)
     with pytest.raises(IntegrityError, match="lineage"):
         organisation.export(str(tmp_path / "new"), stays.outbox)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_export_that_was_interrupted_holds_no_request_up(
+    two: tuple[Subject, Subject],
+    organisation: Organisation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: bool,
+) -> None:
+    gone, stays = two
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        if named:
+            patch.setattr(lineage, "set_state", CrashAt(lineage.set_state, 0))
+        else:
+            rename = os.rename
+            patch.setattr(os, "rename", lambda a, b: CrashAt(rename, 0)(a, b) if str(b) == str(out) else rename(a, b))
+        with pytest.raises(Crash):
+            organisation.export(str(out), gone.outbox, stays.outbox)
+    purged(gone)
+    done = organisation.erase(gone.outbox)
+    assert (len(done.requests), done.missing) == (1, ())
+    assert not os.path.exists(f"{out}.partial")
+    assert out.exists() == named
+    if named:
+        assert datasets.read_card(str(out))["subjects"] == 1
+    else:
+        assert organisation.export(str(out), stays.outbox).sessions == 2

@@ -109,7 +109,7 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     missing: list[tuple[str, str]] = []
     for one in lineage.affected(folder, known):
         place = dict(request.moved).get(one.export, one.out)
-        if one.export in request.deleted:
+        if one.export in request.deleted or not (one.named or _is_at(one.export, place)):
             lineage.set_state(folder, one.export, "gone")
         elif not _is_at(one.export, place):
             missing.append((one.export, place))
@@ -145,7 +145,7 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
 
 
 def _is_at(export: str, place: str) -> bool:
-    """Whether this export lies there. One that crashed before it had its name has no folder, and was discarded."""
+    """Whether this export lies there."""
     try:
         return bool(datasets.read_card(place)["export"] == export)
     except (UsageError, KeyError):

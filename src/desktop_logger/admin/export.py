@@ -170,6 +170,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
         # 4. done before?
         if work.count() and os.path.lexists(order.out):
             before = _same(order, work)
+            lineage.set_state(folder, before, "whole")
             return empty._replace(export=before)
         work.settle()
         # 5. parts

@@ -41,6 +41,8 @@ class Affected(NamedTuple):
     export: str
     out: str
     sessions: tuple[int, ...]
+    named: bool
+    """False: the export was interrupted before it had its name, so that its rows were only in the draft."""
 
 
 def path_of(folder: Folder) -> str:
@@ -81,17 +83,18 @@ def put_known(connection: sqlite3.Connection, known: Known) -> None:
 
 def affected(folder: Folder, known: Known) -> list[Affected]:
     """Exports that still hold rows of erased segments, with those sessions."""
-    found: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[str, str, str], list[int]] = {}
     with opened(path_of(folder)) as connection:
         put_known(connection, known)
         rows = connection.execute(
-            "SELECT s.export, e.out, s.session FROM sessions s JOIN exports e USING (export) WHERE NOT s.erased AND ("
+            "SELECT s.export, e.out, e.state, s.session FROM sessions s JOIN exports e USING (export)"
+            " WHERE NOT s.erased AND ("
             "s.digest IN (SELECT digest FROM temp.gone) OR EXISTS (SELECT 1 FROM temp.erased x"
             " WHERE x.device = s.device AND x.segment = s.segment)) ORDER BY s.export, s.session"
         )
-        for export, out, session in rows:
-            found.setdefault((export, out), []).append(session)
-    return [Affected(export, out, tuple(sessions)) for (export, out), sessions in found.items()]
+        for export, out, state, session in rows:
+            found.setdefault((export, out, state), []).append(session)
+    return [Affected(export, out, tuple(some), state != "writing") for (export, out, state), some in found.items()]
 
 
 def forget(folder: Folder, export: str, sessions: Iterable[int]) -> None:
