@@ -121,7 +121,7 @@ def plot(path: str, figures: Sequence[Figure]) -> None:
     left.set_xticks([100, 500, 2000], ["100", "500", "2,000"])
     left.set_title("Who can be recognised", fontsize=11)
     left.legend(frameon=False)
-    places = {"events": (16, 0), "bursts": (-80, 8), "coarse": (16, -14), "counts": (-44, 12)}
+    places = {"events": (16, 0), "bursts": (16, 6), "coarse": (16, -14), "counts": (-44, 12)}
     base = by.get(("next action right", "events"))
     for profile, colour in colours.items():
         used, read = by.get(("next action right", profile)), by.get(("recognised, 500 keys", profile))
