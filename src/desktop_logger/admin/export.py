@@ -114,6 +114,7 @@ def export(
     if report.export is None:
         books.discard(folder, out)
     else:
+        lineage.set_state(folder, report.export, "whole")
         books.forget(folder, out)
     return report
 
@@ -170,7 +171,6 @@ def _carried_out(  # noqa: PLR0917 - one caller
         # 4. done before?
         if work.count() and os.path.lexists(order.out):
             before = _same(order, work)
-            lineage.set_state(folder, before, "whole")
             return empty._replace(export=before)
         work.settle()
         # 5. parts
@@ -203,7 +203,6 @@ def _carried_out(  # noqa: PLR0917 - one caller
                 rows=tally.rows, bundles=work.count(), lineage=work.digest(), engine=engine,
             )  # fmt: skip
         _take_name(work.draft, wanted.out)
-        lineage.set_state(folder, work.export, "whole")
         # 7. acknowledgements
         sender = Sender(folder, keys.controller, today)
         for place, digests in work.by_folder():
