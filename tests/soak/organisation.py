@@ -182,7 +182,7 @@ def fleet(root: str, bundles: int = 1500) -> None:
     said(step="local", rows=local.rows, wall_s=round(time.monotonic() - started, 1))
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
     killed: list[int] = []
     stop = threading.Event()
@@ -209,7 +209,7 @@ def fleet(root: str, bundles: int = 1500) -> None:
     finally:
         stop.set()
         watcher.join()
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
     assert killed, "no worker was seen at work"
     assert (report.rows, report.sessions) == (local.rows, local.sessions)
     assert digest_of(os.path.join(root, "ray")) == digest_of(os.path.join(root, "local"))
