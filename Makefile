@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := tests/setup.sh
 SOAK_MINUTES ?= 20
+WORKERS ?= 3
 SOAK_PART ?= 1
 
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ lint: install ## ruff, mypy --strict and the layers of the house
 
 test: lint ## everything that must hold, in under ten minutes on two cores
 	@sh $(SETUP) packages test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 bench: install ## tables of cost and size, beside the usual script, from one run
 	@sh $(SETUP) packages demo
