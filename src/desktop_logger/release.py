@@ -13,6 +13,7 @@ run, one between 1 and 2 is undone, so that the chain of bundles never forks. No
 from __future__ import annotations
 
 import os
+from base64 import b32encode
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -100,6 +101,17 @@ def _held(header: Header, grant: Grant) -> str:
     if not set(header.scopes) & {scope for who in grant.admins for scope in who.scopes}:
         return "nobody may read what it holds"
     return ""
+
+
+def code(home: Home, clock: Clock, segments: list[str]) -> str:
+    """A short code (40 bits) of exactly these sealed streams, as the ledger knows their last bytes.
+
+    What ``--preview`` showed and what ``--approve`` asks for are the same streams when the codes are the same.
+    """
+    known = known_segments(Ledger(home, clock).entries())
+    heads = [f"{name} {known[name].closed['release']['head']}" for name in sorted(segments) if name in known]
+    text = b32encode(bytes.fromhex(hexdigest("\n".join(heads).encode()))[:5]).decode("ascii")
+    return f"{text[:4]}-{text[4:]}"
 
 
 def approve(home: Home, clock: Clock, grant: Grant, reader: ReaderKey, segments: list[str]) -> list[str]:

@@ -149,11 +149,13 @@ def test_release_as_approved_asks_the_subject(tmp_path: Path, monkeypatch: pytes
     assert shown == person.ok("inspect", "--as-admin", "--events", "--json", passphrase=PASSPHRASE)
     assert "terminal" in refused(person, 1, "release", "--approve")
     refused(person, 2, "release", "--approve", "--now")
-    for answer, bundles in (("n", 0), ("y", 1)):
+    code = re.findall(r"code of exactly this: (\S+)", person.run("release", "--preview", passphrase=PASSPHRASE).stderr)
+    for answer, bundles in (("y", 0), ("AAAA-AAAA", 0), (code[0], 1)):
         child = person.terminal("release", "--approve")
         child.expect("Passphrase: ")
         child.sendline(PASSPHRASE)
-        child.expect(r"\[y/N\] ")
+        child.expect(r"Type (\S+) to let 1 segment leave for data steward, or Enter to keep: ")
+        assert child.match.group(1) == code[0], "what was looked at is what leaves"
         child.sendline(answer)
         child.read()
         child.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,11 +58,13 @@ def _preview(place: Home, clock: Clock, grant: Grant, passphrase_fd: int | None,
     from .data import _print_events, unlocked
 
     held = releasing.HELD
-    segments = frozenset(one.segment for one in releasing.waiting(place, clock, grant) if one.state != held)
+    segments = [one.segment for one in releasing.waiting(place, clock, grant) if one.state != held]
     scopes = frozenset(scope for who in grant.admins for scope in who.scopes)
-    wanted = own.Wanted(segments=segments, scopes=scopes)
+    wanted = own.Wanted(segments=frozenset(segments), scopes=scopes)
     parts = own.opened(place, *unlocked(place, passphrase_fd), own.RELEASE, wanted)
     _print_events(parts, as_json=as_json)
+    if segments:
+        print(f"code of exactly this: {releasing.code(place, clock, segments)}", file=sys.stderr)
 
 
 def _decide(place: Home, clock: Clock, grant: Grant, what: str) -> None:
@@ -80,8 +83,14 @@ def _decide(place: Home, clock: Clock, grant: Grant, what: str) -> None:
     passphrase.need_terminal("Deciding what leaves")
     reader = identity.unlock(place, passphrase.ask()).reader
     names = ", ".join(who.name for who in grant.admins)
-    answer = input(f"Let {plural(len(segments), 'segment')} leave for {names}? [y/N] ")
-    if answer.strip().lower() not in ("y", "yes", "j", "ja"):
+    count = plural(len(segments), "segment")
+    if what == "approve":
+        # the code that the preview ended with: what was looked at is what leaves
+        code = releasing.code(place, clock, segments)
+        said = input(f"Type {code} to let {count} leave for {names}, or Enter to keep: ").strip().upper() == code
+    else:
+        said = input(f"Let {count} leave for {names}? [y/N] ").strip().lower() in ("y", "yes", "j", "ja")
+    if not said:
         raise Refused("nothing was released", "Look at it first: desktop-logger release --preview")
     if what == "approve":
         releasing.approve(place, clock, grant, reader, segments)
