@@ -6,11 +6,15 @@ import math
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_logger.errors import Refused
+from desktop_logger.inspection import drawing
+from desktop_logger.inspection.rows import segment_rows
+from desktop_logger.inspection.summary import Span, Summary
 from desktop_logger.records.classes import Action, Button, Direction, KeyClass, Reason
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import ACTIONS, GAP, KEY, PRESSES, RECORD, Redacted, signed
@@ -29,6 +33,7 @@ from desktop_logger.records.profiles import (
 )
 from desktop_logger.redaction import Redactor, coarsen, release_gaps
 from desktop_logger.redaction.counting import Noise, laplace
+from desktop_logger.segments.reading import RECORDS
 from tests.unit.test_redaction import Terms, click, inputs, key, move, scroll
 
 Record = tuple[int, int, int, int, int, int, int]
@@ -168,3 +173,27 @@ def test_the_two_orders_of_profiles() -> None:
 def test_a_gap_between_segments_reaches_a_release_of_counts() -> None:
     gap = RECORD.pack(0, GAP, Reason.PAUSED, 0, 0, 0, 9)
     assert release_gaps(gap, BURSTS, COUNTS) == RECORD.pack(0, GAP, Reason.UNOBSERVED, 0, 0, 0, 4)
+
+
+def test_a_summary_copes_with_noise_below_nothing() -> None:
+    typed = [key(n * 200) for n in range(250)]
+    events = sorted([*typed, click(30_000), move(2000, 90)])
+    redactor = Redactor(Terms(own=COUNTS), lambda: -3)
+    redactor.begin(0)
+    redactor.feed(Batch(events, 60_000))
+    redactor.flush(59_000)
+    made = np.frombuffer(redactor.take()[0], RECORDS)
+    parts = {"keyboard": [made[made["kind"] == PRESSES]], "pointer": [made[made["kind"] == ACTIONS]]}
+    summary = Summary()
+    summary.add(Span("s", 0.0, 60.0), COUNTS, parts)
+    facts = summary.to_json()
+    assert facts["keys"] == {"TEXT": 247}
+    assert facts["pointer"] == {"clicks": 0, "scrolls": 0, "moves": 0}
+    assert facts["with_noise"] is True
+    assert facts["records"] == len(KeyClass) + len(Action)
+    lines = drawing.text(summary, ascii_only=True)
+    assert any("about" in line and "247" in line for line in lines)
+    assert not any("-3" in line for line in lines)
+    rows = segment_rows(parts, COUNTS)
+    assert rows[0] == {"record": "presses", "t": 0, "class": "TEXT", "n": 247, "scope": "keyboard"}
+    assert {row["action"] for row in rows if row["record"] == "actions"} == {one.name.lower() for one in Action}

@@ -24,14 +24,16 @@ def text(summary: Summary, *, ascii_only: bool = False, title: str = "Recorded o
     """The whole summary as lines."""
     if not summary.spans:
         return ["Nothing is recorded in this time."]
-    about = "at least " if summary.at_least else ""
+    about = "at least " if summary.at_least else "about " if summary.with_noise else ""
     lines = [f"{title}: {plural(len(summary.spans), 'segment')}, {plural(summary.records, 'record')}"]
     lines += ["", "Keys pressed, by kind (which key it was is not stored)"]
-    lines += bars({name: times for name, times in summary.keys.most_common() if times}, about, ascii_only=ascii_only)
+    lines += bars(
+        {name: times for name, times in summary.keys.most_common() if times > 0}, about, ascii_only=ascii_only
+    )
     if summary.commands:
         lines += ["", "Commands"]
         lines += bars(dict(summary.commands.most_common()), about, ascii_only=ascii_only)
-    done = ", ".join(plural(summary.pointer[name + "s"], noun) for name, noun in _ACTIONS)
+    done = ", ".join(plural(max(summary.pointer[name + "s"], 0), noun) for name, noun in _ACTIONS)
     lines += ["", f"Pointer   {about}{done}"]
     lines += ["", *timeline(summary, ascii_only=ascii_only), "", *gaps(summary)]
     return lines

@@ -59,10 +59,13 @@ def page(summary: Summary, facts: Facts, *, title: str = "What is recorded on th
         parts += ["<h2>When</h2>", *_timeline(summary), "<h2>Keys pressed, by kind</h2>"]
         parts.append('<p class="dim">Which key it was is not stored; letters, digits, punctuation and the space '
                      "bar are one kind.</p>")  # fmt: skip
-        parts += _counts("Kind of key", {name: n for name, n in summary.keys.most_common() if n}, "keyboard")
+        parts += _counts("Kind of key", {name: n for name, n in summary.keys.most_common() if n > 0}, "keyboard")
         if summary.commands:
             parts += ["<h2>Commands</h2>", *_counts("Command", dict(summary.commands.most_common()), "keyboard")]
-        parts += ["<h2>Pointer</h2>", *_counts("Action", dict(summary.pointer), "pointer")]
+        parts += [
+            "<h2>Pointer</h2>",
+            *_counts("Action", {name: max(n, 0) for name, n in summary.pointer.items()}, "pointer"),
+        ]
         parts += ["<h2>Not observed</h2>", *_gaps(summary)]
     parts += ["<h2>What is stored</h2>", *_rows(("What", "How it is kept"), facts.stored)]
     parts += ["<h2>Who can read it</h2>", *_rows(("Who", "Key fingerprint", "What they can open"), facts.readers)]
@@ -81,8 +84,10 @@ def _totals(summary: Summary) -> list[str]:
         return ["<p>Nothing is recorded in this time.</p>"]
     start, end = min(span.start for span in summary.spans), max(span.end for span in summary.spans)
     note = " Counts are the least that each step of the scale can mean." if summary.at_least else ""
+    if summary.with_noise:
+        note += " Counts are blurred by chance, as chosen."
     totals = (
-        ("Key presses", summary.keys.total()), ("Clicks", summary.pointer["clicks"]),
+        ("Key presses", sum(n for n in summary.keys.values() if n > 0)), ("Clicks", max(summary.pointer["clicks"], 0)),
         ("Records", summary.records), ("Segments", len(summary.spans)),
     )  # fmt: skip
     kept = escape(", ".join(sorted(summary.profiles)))

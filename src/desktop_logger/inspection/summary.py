@@ -105,7 +105,7 @@ class Summary:
 
         noisy = records["a"].astype(np.uint16).view(np.int16).astype(np.int64)
         for which, words in ((kind == PRESSES, KeyClass), (kind == ACTIONS, Action)):
-            weight[which] = noisy[which]
+            weight[which] = np.maximum(noisy[which], 0)
             for code in np.unique(records["code"][which]):
                 times = int(noisy[which & (records["code"] == code)].sum())
                 if words is KeyClass:
