@@ -19,7 +19,7 @@ from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, scan
 
-from .known import files, is_live, known_now, locked, stream_path, unwritable
+from .known import entries_now, files, is_live, known_now, locked, stream_path, unwritable
 from .purging import resume
 
 
@@ -53,7 +53,8 @@ def recover(home: Home, clock: Clock) -> Recovery:
             if begun := [segment for segment in keystore.listed(home) if segment not in known]:
                 keystore.remove_entries(home, begun)
             # 3. a purge, a folding
-            ledger.finish_fold()
+            if any(entry["kind"] == "checkpoint" for entry in entries_now(home)):
+                ledger.finish_fold()
             notes = resume(home, clock)
             # 4. torn segments
             recovered, dropped = [], 0
