@@ -6,14 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset
 import pytest
 
 from desktop_logger import bundle, keystore
 from desktop_logger.consent import identity
+from desktop_logger.records.layout import RECORD, STROKE, TYPING
 from desktop_logger.sealing import ReaderKey, StreamKeys, fingerprint, seal_to
 from desktop_logger.segments import format as segment_format
 from desktop_logger.segments import reading
+from desktop_logger.segments.writing import Packer
 from tests.organisation import HeldClock, Organisation, Subject
+from tests.outboxes import Press, frames
 
 Parts = dict[str, Any]
 
@@ -172,3 +176,28 @@ def test_no_key_of_another_scope_can_be_found_in_a_bundle(subject: Subject, orga
     reader: ReaderKey = organisation.keys.reader
     key = reading.open_stanza(body, "admin", "keyboard", stanza.sealed, reader)
     assert [scope for scope, _, _ in reading.parts(body, {"keyboard": key})] == ["keyboard"] * len(body.frames)
+
+
+@pytest.mark.parametrize("granted", [("keyboard",), ("pointer",), ("keyboard", "pointer")])
+def test_a_dishonest_device_cannot_smuggle_records_into_another_scope(tmp_path: Path, granted: tuple[str, ...]) -> None:
+    """Records of the other scope in a part that opens: the bundle is left out, its neighbours in the part stay."""
+    clock = HeldClock()
+    one = Organisation(str(tmp_path), clock)
+    person = Subject(str(tmp_path / "home"), one, scopes=granted)
+    press = Press(person, str(tmp_path / "box"))
+    honest, rows = frames(person, 2, 50)
+    strange = {"keyboard": STROKE, "pointer": TYPING}
+    sizes = person.grant.release.part_bytes  # type: ignore[union-attr]
+    record = {scope: RECORD.pack(0, strange[scope], 0, 1, 0, 0, 0) for scope in granted}
+    beyond = {"keyboard": RECORD.pack(0, TYPING, 0, 900, 0, 0, 0), "pointer": RECORD.pack(0, STROKE, 0, 99, 0, 0, 0)}
+    bad = []
+    for some in (record, beyond):
+        press.write(honest)
+        bad.append(press.write([{scope: Packer(sizes[scope]).pack(some[scope])[0] for scope in granted}])[0])
+    press.write(honest)
+    report = one.export(str(tmp_path / "out"), str(tmp_path / "box"), form="parquet")
+    assert (report.sessions, report.rows) == (3, 3 * rows)
+    assert sorted(refusal.file for refusal in report.refused) == sorted(bad)
+    assert {refusal.reason for refusal in report.refused} == {"a record is outside the vocabulary of this version"}
+    table = pyarrow.dataset.dataset(str(tmp_path / "out" / "data"), format="parquet").to_table()
+    assert set(table["scope"].to_pylist()) == set(granted)
