@@ -31,7 +31,7 @@ def reopen(path: str, flags: int) -> int:
 def write_all(descriptor: int, data: bytes) -> None:
     """One write of everything. A short write is an error: what is half written is never patched."""
     if os.write(descriptor, data) != len(data):
-        raise OSError(28, "short write")
+        raise OSError(28, "only a part could be written; is the disk full?")
 
 
 def sync(descriptor: int) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import random
 import signal
+import stat
+import string
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +19,10 @@ import pytest
 
 from desktop_logger.confine import landlock
 from desktop_logger.daemon.children import ENVIRONMENT
-from tests.people import LOGGER, Person
-from tests.testbed import wait_until
+from tests.capturing import CaptureProcess
+from tests.granted import grant
+from tests.people import LOGGER, PASSPHRASE, Person
+from tests.testbed import environment, wait_until
 
 
 @pytest.fixture
@@ -159,3 +167,88 @@ def test_garbage_on_the_control_socket_hurts_nobody(person: Person) -> None:
 def _short(path: str) -> str:
     folder = os.open(os.path.dirname(path), os.O_PATH)
     return f"/proc/self/fd/{folder}/{os.path.basename(path)}"
+
+
+def test_no_canary_crosses_a_pipe_or_is_left_in_memory_files(
+    display: str, xterm: str, xdotool: Callable[..., str], person: Person
+) -> None:
+    """What capture hands on, what it reports, and every file that appears in the places for temporary files."""
+    began = time.time() - 1
+    draw = random.Random(7)
+    canaries = ["".join(draw.choices(string.ascii_letters + string.digits, k=12)) for _ in range(50)]
+    capture = CaptureProcess("x11", grant(own="events", release="coarse"), environment(display))
+    try:
+        capture.wait_running()
+        person.start()
+        xdotool("windowfocus", "--sync", xterm)
+        xdotool("type", "--delay", "0", "--clearmodifiers", " ".join(canaries))
+        time.sleep(2.5)
+    finally:
+        capture.stop()
+        capture.close()
+    assert len(capture.data) > 16 * 500
+    left = b""
+    for folder in ("/dev/shm", tempfile.gettempdir(), "/var/tmp", "/run"):
+        for root, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if "pytest-of-" not in name]
+            for path in (os.path.join(root, name) for name in names):
+                try:
+                    info = os.lstat(path)
+                    if stat.S_ISREG(info.st_mode) and info.st_mtime >= began and info.st_size < 10_000_000:
+                        left += Path(path).read_bytes()
+                except OSError:
+                    continue
+    for canary in canaries:
+        assert canary.encode() not in capture.data
+        assert canary.encode() not in capture.reported
+        assert canary.encode() not in left
+
+
+def test_a_full_disk_stops_recording_and_says_so(tmp_path: Path, display: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k,mode=0700", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("NOT TESTED: only root may mount a small disk")
+    someone = Person(str(disk / "home"), display)
+    try:
+        someone.sign(profile="events")
+        someone.start()
+        filler = disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        wait_until(lambda: someone.status()["state"] != "recording", 20, "the end of recording")
+        said = someone.status()
+        assert said["reason"] == "permission"
+        assert any("space" in warning or "full" in warning for warning in said["warnings"]), said["warnings"]
+        assert someone.run("inspect", passphrase=PASSPHRASE).returncode in (0, 1)
+        filler.unlink()
+        someone.ok("resume")
+        assert someone.status()["state"] == "recording"
+        assert not any("written" in warning for warning in someone.status()["warnings"])
+        someone.stop()
+        assert someone.json("verify")["ok"]
+    finally:
+        someone.stop()
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_terminal_can_be_the_sign(tmp_path: Path) -> None:
+    """No display: a replay in the foreground, with the sign as a line in the terminal; Ctrl-C stops."""
+    someone = Person(str(tmp_path / "home"))
+    someone.sign(profile="events")
+    played = tmp_path / "played.jsonl"
+    lines = ({"t": n / 10, "key": "a", "down": n % 2 == 0} for n in range(600))
+    played.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    child = someone.terminal("start", "--foreground", "--backend", f"replay:{played}")
+    child.expect(r"\*  recording")
+    assert someone.status()["indicator"] == "terminal"
+    time.sleep(1.5)
+    child.sendintr()
+    child.expect("stopped")
+    child.close()
+    wait_until(lambda: someone.status()["state"] == "stopped", 10, "the end")
+    assert someone.inspect()["keys"]["TEXT"] > 2

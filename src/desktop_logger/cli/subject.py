@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
+
+from desktop_logger.errors import Unavailable
 
 _BACKENDS = "auto, x11, pynput or replay:FILE"
 
@@ -17,6 +20,11 @@ def start(
     backend: Annotated[str, typer.Option("--backend", help=f"Where input is seen: {_BACKENDS}.")] = "auto",
 ) -> None:
     """Start recording what you signed for. Refuses without valid consent (exit status 3)."""
+    if not sys.platform.startswith("linux"):
+        raise Unavailable(
+            "this version records on Linux only: elsewhere it could not promise that it stops",
+            "Reading, exporting and the organisation's side work here.",
+        )
     from desktop_logger.clock import Clock
     from desktop_logger.daemon.starting import start as begin
     from desktop_logger.paths import home
