@@ -17,6 +17,7 @@ from desktop_logger.errors import IntegrityError, Unavailable, UsageError
 from desktop_logger.leakage import (
     budget,
     data,
+    formats,
     guessing,
     identity,
     language,
@@ -271,6 +272,32 @@ def test_volunteers_typing_is_read_from_replay_files(tmp_path: Path) -> None:
     assert "ann" not in people[0].writer
     with pytest.raises(Unavailable):
         volunteers.typing(str(tmp_path / "nothing"))
+
+
+def test_public_research_sets_are_read_in_their_own_formats(tmp_path: Path) -> None:
+    villani, aalto, cmu = (
+        tmp_path / name for name in ("free_text.csv", "1_keystrokes.txt", "DSL-StrongPasswordData.csv")
+    )
+    rows = [
+        "user,session,keyname,timepress,timerelease",
+        "u,1,h,1000,1050",
+        "u,1,shift,1040,1500",
+        "u,1,space,1100.0,1150",
+    ]
+    villani.write_text("\n".join([*rows, "u,2,backspace,90,95"]) + "\n", encoding="utf-8")
+    (one,) = formats.read(str(villani))
+    assert one == Typing("writer 1", [0, 100, 700_100], ["h", " ", "\b"])
+    heads = ("PARTICIPANT_ID", "TEST_SECTION_ID", "PRESS_TIME", "LETTER")
+    lines = [heads, ("5", "a", "1500", "x"), ("5", "a", "1650", "BKSP"), ("5", "a", "1600", "SHIFT")]
+    aalto.write_text("\n".join("\t".join(line) for line in lines) + "\n", encoding="utf-8")
+    assert formats.read(str(aalto)) == [Typing("writer 1", [0, 150], ["x", "\b"])]
+    cmu.write_text(
+        "subject,H.period,DD.period.t,UD.period.t,DD.t.i,DD.e.five\ns2,0.1,0.25,0.1,0.1,0.2\n", encoding="utf-8"
+    )
+    assert formats.read(str(cmu)) == [Typing("writer 1", [0, 250, 350, 550], [".", "t", "i", "5"])]
+    villani.write_text("user,session\nu,1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"free_text\.csv"):
+        volunteers.typing(str(tmp_path))
 
 
 def test_without_data_the_command_says_what_is_missing(tmp_path: Path) -> None:

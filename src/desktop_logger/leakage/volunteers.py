@@ -1,7 +1,8 @@
 """Typing from replay files, for a works council or anybody who wants to run the attacks on their own volunteers.
 
 One file a session, ``<person>.<anything>.jsonl``; the format is ``docs/reference/replay.md``. The files hold what was
-typed: make them from volunteers who know that, keep them to yourselves, and delete them afterwards.
+typed: make them from volunteers who know that, keep them to yourselves, and delete them afterwards. A folder with a
+file of a public research set (``formats``) is read as that set.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from desktop_logger.capture.replay import Reader
 from desktop_logger.errors import Unavailable
 
+from . import formats
 from .data import Typing
 
 _NAMES = {
@@ -29,6 +31,7 @@ def typing(folder: str) -> list[Typing]:
     """One ``Typing`` a person, sessions one after the other. Raises ``Unavailable`` or the replay format's error."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+        known = sorted(name for name in os.listdir(folder) if formats.reader_of(name))
     except OSError as error:
         raise Unavailable(f"cannot read {folder}: {error.strerror}", "Name a folder of replay files.") from None
     people: dict[str, tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
@@ -39,6 +42,8 @@ def typing(folder: str) -> list[Typing]:
             if "key" in raw and raw.get("down"):
                 times.append(start + round(raw["t"] * 1000))
                 symbols.append(_NAMES.get(raw["key"], raw["key"]))
+    if known:
+        return [one for name in known for one in formats.read(os.path.join(folder, name))]
     if not people:
         raise Unavailable(f"{folder} holds no replay file", "One file a session: <person>.<anything>.jsonl")
     return [Typing(f"volunteer {n}", *people[name]) for n, name in enumerate(sorted(people), 1)]
