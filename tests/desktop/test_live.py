@@ -208,7 +208,7 @@ def test_a_full_disk_stops_recording_and_says_so(tmp_path: Path, display: str) -
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k,mode=0700", "tmpfs", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1200k,mode=0700", "tmpfs", str(disk)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("NOT TESTED: only root may mount a small disk")
@@ -225,6 +225,7 @@ def test_a_full_disk_stops_recording_and_says_so(tmp_path: Path, display: str) -
         assert said["reason"] == "permission"
         assert any("space" in warning or "full" in warning for warning in said["warnings"]), said["warnings"]
         assert someone.run("inspect", passphrase=PASSPHRASE).returncode in (0, 1)
+        assert "deleted" in someone.ok("purge", "--all")  # what a full disk must never prevent
         filler.unlink()
         someone.ok("resume")
         assert someone.status()["state"] == "recording"

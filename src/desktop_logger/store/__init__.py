@@ -16,6 +16,7 @@ from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek, Signer
 
+from . import ballast
 from .known import locked
 from .purging import PurgeReceipt, purge, retention
 from .reading import (
@@ -70,6 +71,7 @@ def create(home: Home, clock: Clock, subject: Signer, kek_place: str, *, fresh: 
     that the old one could have opened is deleted first.
     """
     home.create(home.ledger, home.segments, home.outbox)
+    ballast.lay(home)
     with locked(home):
         ledger = Ledger(home, clock)
         if ledger.exists() and ledger.entries()[0].get("subject") != subject.public.hex():

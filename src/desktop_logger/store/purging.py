@@ -25,6 +25,7 @@ from desktop_logger.paths import Home
 from desktop_logger.records.layout import STREAMS
 from desktop_logger.sealing import Kek, random_id
 
+from . import ballast
 from .known import entries_now, files, known_now, locked, open_intent, stream_path, unwritable
 from .reading import segments
 
@@ -64,7 +65,7 @@ def purge(
 
     ``choose`` may be a callable, which is asked under the lock. Raises ``UsageError`` for an id that is not there.
     """
-    with locked(home):
+    with locked(home), ballast.dropped(home):
         keystore.settle(home)
         ledger = Ledger(home, clock)
         if not ledger.exists():

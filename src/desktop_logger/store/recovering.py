@@ -19,6 +19,7 @@ from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, scan
 
+from . import ballast
 from .known import entries_now, files, is_live, known_now, locked, stream_path, unwritable
 from .purging import resume
 
@@ -36,7 +37,7 @@ class Recovery(NamedTuple):
 
 def recover(home: Home, clock: Clock) -> Recovery:
     """Finish what a crash left. Nothing happens, and nothing is created, where there is no store."""
-    with locked(home):
+    with locked(home), ballast.dropped(home):
         ledger = Ledger(home, clock)
         if not ledger.exists():
             return Recovery([], 0, [])
