@@ -17,6 +17,7 @@ from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.segments import format as form
 from desktop_logger.segments import reading
+from desktop_logger.store.known import files
 from tests.crash import Crash
 from tests.storage import Person
 
@@ -366,3 +367,23 @@ def test_purge_with_a_real_keyring(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "purged", done.stderr
+
+
+@pytest.mark.parametrize("how", ["missing", "altered", "unsigned"])
+def test_a_ledger_that_is_not_intact_keeps_nobodys_data_alive(person: Person, how: str) -> None:
+    person.record()
+    ledger = Path(person.home.ledger, "ledger.jsonl")
+    if how == "missing":
+        ledger.unlink()
+    elif how == "altered":
+        ledger.write_bytes(ledger.read_bytes().replace(b"segment.opened", b"segment.opened "))
+    else:
+        Path(person.home.ledger, "signer").unlink()
+    with pytest.raises(IntegrityError):
+        store.purge(person.home, person.clock, lambda: list(files(person.home)))
+    assert files(person.home)
+    done = store.purge_without_ledger(person.home, everything=False)
+    assert len(done.segments) == 1
+    assert not files(person.home)
+    assert not os.path.exists(person.home.keystore)
+    assert keystore.epochs(person.home) == []

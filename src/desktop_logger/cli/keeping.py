@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,7 @@ def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     """Delete what was recorded, now, without a passphrase. Older copies of it open no more. Whole segments only."""
     from desktop_logger import control, store
     from desktop_logger.clock import Clock
-    from desktop_logger.errors import UsageError
+    from desktop_logger.errors import IntegrityError, UsageError
     from desktop_logger.paths import home
 
     from . import times
@@ -59,14 +60,19 @@ def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
 
     place.check()
     # 1. end capture and writer, whether or not they answer; 2. delete; 3. go on recording, whatever happened
-    held = control.halt(place, "hold") == "asked"
+    how = control.halt(place, "hold")
     try:
         with store.locked(place):
-            store.recover(place, clock)
-            done = store.purge(place, clock, choose, everything=everything)
+            try:
+                store.recover(place, clock)
+                done = store.purge(place, clock, choose, everything=everything)
+            except IntegrityError:
+                if not (everything_recorded or everything):
+                    raise
+                done = store.purge_without_ledger(place, everything=everything)
             StoreBooks(place, clock).end_if_withdrawn()
     finally:
-        resumed = not held or _go_on(place)
+        resumed = how == "absent" or (how == "asked" and _go_on(place))
     if as_json:
         facts = done._asdict()
         print(json.dumps({"segments": facts.pop("segments"), "from": facts.pop("since"), **facts}))
@@ -128,7 +134,11 @@ def verify(
         else:
             print("nothing is stored")
         return
-    report = store.verify(place, anchor, _kek(place), _bar)
+    kek = _kek(place)
+    report = store.verify(place, anchor, kek, _bar)
+    keyless = kek is None and _key_lies_in_a_file(place) and any(one.verdict != "erased" for one in report.segments)
+    if keyless:
+        report = report._replace(ok=False)
     if as_json:
         print(json.dumps({
             "ok": report.ok,
@@ -142,7 +152,12 @@ def verify(
         print(f"head: {report.head}")
     if not report.ok:
         bad = [one for one in report.segments if one.verdict not in ("ok", "open", "recovered", "erased")]
-        what = report.ledger_error or f"{len(bad)} segment(s) are not what was written"
+        missing = "the store's key is not what it was or not here: nothing that is stored can be opened"
+        what = (
+            report.ledger_error
+            or (missing if keyless and not bad else "")
+            or f"{len(bad)} segment(s) are not what was written"
+        )
         raise IntegrityError(what, "Keep the folder as it is, and see: desktop-logger ledger")
 
 
@@ -163,7 +178,7 @@ def _has_ledger(place: Home) -> bool:
     from desktop_logger.clock import Clock
     from desktop_logger.ledger import Ledger
 
-    return Ledger(place, Clock()).exists()
+    return Ledger(place, Clock()).exists() or bool(os.path.isdir(place.segments) and os.listdir(place.segments))
 
 
 def _kek(place: Home) -> Any:
@@ -175,6 +190,17 @@ def _kek(place: Home) -> Any:
         return keystore.load_kek(place)[1]
     except DesktopLoggerError:
         return None
+
+
+def _key_lies_in_a_file(place: Home) -> bool:
+    """Whether the key should be at hand without asking anybody: a keyring may be locked, and that is no alarm."""
+    from desktop_logger import keystore
+    from desktop_logger.errors import DesktopLoggerError
+
+    try:
+        return keystore.kek_place(place) == "file"
+    except DesktopLoggerError:
+        return True
 
 
 _WORDS = {

@@ -18,7 +18,7 @@ from desktop_logger.sealing import Kek, Signer
 
 from . import ballast
 from .known import locked
-from .purging import PurgeReceipt, purge, retention
+from .purging import PurgeReceipt, purge, purge_without_ledger, retention
 from .reading import (
     SegmentInfo,
     approve,
@@ -55,6 +55,7 @@ __all__ = [
     "open_segment",
     "open_stream",
     "purge",
+    "purge_without_ledger",
     "read_body",
     "read_header",
     "recover",

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from desktop_logger import disk, keystore
 from desktop_logger.clock import Clock, day
-from desktop_logger.errors import NoConsent, Unavailable, UsageError
+from desktop_logger.errors import IntegrityError, NoConsent, Unavailable, UsageError
 from desktop_logger.ledger import Entry, Ledger
 from desktop_logger.paths import Home
 from desktop_logger.records.layout import STREAMS
@@ -49,6 +49,7 @@ class PurgeReceipt(NamedTuple):
     """Plain sentences for the person."""
 
 
+_ALL = "To delete them all the same: desktop-logger purge --all"
 _STATED = "Not covered: copies of this disk that include the old key, and what flash storage keeps of deleted files."
 
 
@@ -69,6 +70,8 @@ def purge(
         keystore.settle(home)
         ledger = Ledger(home, clock)
         if not ledger.exists():
+            if files(home):
+                raise IntegrityError("the ledger is gone, and segments are there", _ALL)
             return PurgeReceipt([], None, None, 0, [], ["There is nothing to delete."])
         present = files(home)
         entries, known = entries_now(home), known_now(home)
@@ -100,6 +103,27 @@ def purge(
             sorted(name for name in chosen if name in known and known[name].bundles),
             [*notes, _STATED],
         )
+
+
+def purge_without_ledger(home: Home, *, everything: bool) -> PurgeReceipt:
+    """Delete all that was recorded although the ledger cannot be read or added to: keys first, then entries and bodies.
+
+    What is wrong with the ledger must not keep anybody's data alive. The ledger stays as it is, for whoever wants to
+    know what happened to it, except with ``everything``.
+    """
+    with locked(home), ballast.dropped(home):
+        gone = sorted(files(home))
+        notes = ["The ledger is not intact, so it says nothing about this deletion."]
+        for epoch in keystore.epochs(home):
+            try:
+                keystore.delete_kek(home, epoch)
+            except Unavailable as error:
+                notes.append(f"One key could not be destroyed ({error.message}); copies made before need it and yours.")
+        for folder in (home.keystore, home.keystore + ".new", home.segments, *((home.ledger,) if everything else ())):
+            keystore.remove_folder(folder)
+        if not everything:
+            notes.append("To record again, begin a new ledger: desktop-logger purge --everything")
+        return PurgeReceipt(gone, None, None, 0, [], [*notes, _STATED])
 
 
 def _epoch(home: Home) -> int:
