@@ -55,6 +55,7 @@ def measure(person: Person, route: str) -> float:
         )  # fmt: skip
     while alive(pids["capture"]):
         if time.monotonic() - began > 20:
+            person.run("stop")
             raise AssertionError(f"capture still lives 20 s after a withdrawal by {route}")
         time.sleep(0.005)
     took = time.monotonic() - began
@@ -77,7 +78,7 @@ def click(person: Person, mark: str) -> float:
     below = 10 + HEIGHT + row * ROW + ROW // 2
     for words in (["mousemove", left, 8 + HEIGHT // 2, "click", 3], ["mousemove", left, below]):
         subprocess.run(["xdotool", *map(str, words)], env=person.env, check=True)
-        time.sleep(0.15)
+        time.sleep(0.5)  # the menu must be there before it is clicked
     began = time.monotonic()
     subprocess.run(["xdotool", "click", "1"], env=person.env, check=True)
     return began
