@@ -412,7 +412,7 @@ class Supervisor:
 
     def _hold(self) -> None:
         self._end_capture(Reason.PURGE if self.wanted else Reason.PAUSED)
-        self.crew.end_writer()
+        self.crew.end_writer(1.0)  # deleting takes two seconds at most, also where the writer hangs
         self.held_until = self.clock.monotonic() + control.HOLD_S
 
     def _go(self) -> None:
