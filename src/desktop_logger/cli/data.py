@@ -87,6 +87,9 @@ def inspect(  # noqa: PLR0917 - one parameter an option, which typer reads by na
         _print_events(parts, as_json=as_json)
         return
     summary = own.summarise(parts)
+    if as_admin and not summary.to_json()["segments"] and not as_json and html is None:
+        print("Nothing that was recorded is shared with anybody.")
+        return
     title = "What an admin would get" if as_admin else "Recorded on this machine"
     if html is not None:
         text = page.page(summary, _facts(place), title=title)

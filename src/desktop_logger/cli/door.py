@@ -281,4 +281,7 @@ def _run(argv: list[str]) -> int:
     except OSError as error:
         return complain(DesktopLoggerError(f"{error.strerror}: {error.filename or 'the system'}",
                                            "Run: desktop-logger doctor"))  # fmt: skip
+    except Exception as error:  # noqa: BLE001  a traceback could quote what was read: its name is all that is shown
+        hint = "Run: desktop-logger doctor; if that finds nothing, please report it."
+        return complain(DesktopLoggerError(f"something unforeseen happened ({type(error).__name__})", hint))
     return 0

@@ -59,12 +59,14 @@ def _preview(place: Home, clock: Clock, grant: Grant, passphrase_fd: int | None,
 
     held = releasing.HELD
     segments = [one.segment for one in releasing.waiting(place, clock, grant) if one.state != held]
+    if not segments:
+        print("nothing waits to leave", file=sys.stderr)
+        return
     scopes = frozenset(scope for who in grant.admins for scope in who.scopes)
     wanted = own.Wanted(segments=frozenset(segments), scopes=scopes)
     parts = own.opened(place, *unlocked(place, passphrase_fd), own.RELEASE, wanted)
     _print_events(parts, as_json=as_json)
-    if segments:
-        print(f"code of exactly this: {releasing.code(place, clock, segments)}", file=sys.stderr)
+    print(f"code of exactly this: {releasing.code(place, clock, segments)}", file=sys.stderr)
 
 
 def _decide(place: Home, clock: Clock, grant: Grant, what: str) -> None:

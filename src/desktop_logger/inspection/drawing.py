@@ -123,7 +123,7 @@ def axis_of(summary: Summary, most: int) -> Axis:
 def gaps(summary: Summary) -> list[str]:
     """What was not observed, and why."""
     if not summary.lapses:
-        return ["Not observed: nothing. The whole time is in the record."]
+        return ["Not observed: nothing while recording was on."]
     about = "at least " if summary.at_least else ""
     return [
         "Not observed (nothing is stored for this time)",

@@ -153,7 +153,7 @@ def _counts(what: str, counts: dict[str, int], kind: str) -> list[str]:
 
 def _gaps(summary: Summary) -> list[str]:
     if not summary.lapses:
-        return ["<p>Nothing: the whole time is in the record.</p>"]
+        return ["<p>Nothing while recording was on.</p>"]
     about = "at least " if summary.at_least else ""
     rows = [(reason.replace("_", " "), about + in_words(seconds)) for reason, seconds in summary.gaps().items()]
     return _rows(("Why", "How long"), rows)
