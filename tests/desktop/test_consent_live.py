@@ -89,9 +89,7 @@ def test_outside_the_signed_hours_nothing_is_recorded(person: Person) -> None:
 def test_withdrawal_by_every_route_ends_capture(person: Person, route: str) -> None:
     person.sign()
     took = measure(person, route)
-    assert took < 5, (
-        took
-    )  # on a busy machine; how long exactly, over many runs: docs/explanation/promises.md
+    assert took < 5, took  # on a busy machine; how long exactly, over many runs: docs/explanation/promises.md
     assert person.run("start").returncode == 3
 
 
