@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,10 @@ import pytest
 from desktop_logger import sealing
 from desktop_logger.errors import Unreadable
 from tests.testbed import REMOTE, Server, environment, wait_until
+
+# A suite that runs in the background is started with SIGINT ignored, and so would everything be that it starts: then
+# nobody could press Ctrl-C at a prompt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
