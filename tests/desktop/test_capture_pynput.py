@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -18,7 +17,7 @@ from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 from tests.capturing import CaptureProcess
 from tests.granted import grant
 from tests.inject import Injector
-from tests.testbed import Server, environment
+from tests.testbed import Server, environment, wait_until
 
 
 @pytest.fixture
@@ -84,10 +83,16 @@ def test_overflow_is_counted_and_becomes_a_gap(display: str) -> None:
 def test_a_dead_listener_is_a_lost_display(display: str) -> None:
     opened = capture.load("pynput").capture(grant("keyboard"))
     try:
-        for thread in opened._threads:  # type: ignore[attr-defined]
+        threads = opened._threads  # type: ignore[attr-defined]
+        for thread in threads:
+            thread.wait()  # a listener that is stopped before it listens goes on
             thread.stop()
-            thread.join(5)
-        time.sleep(0.1)
+
+        def ended() -> bool:
+            return not any(thread.is_alive() for thread in threads)
+
+        wait_until(ended, 20, "the end of the listener")
+        opened._queue.clear()  # type: ignore[attr-defined]  # what it had queued before
         with pytest.raises(DisplayLost):
             opened.read()
     finally:
