@@ -18,6 +18,8 @@ data, key material or anything typed.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DesktopLoggerError(Exception):
     """Base: ``message`` says what and where, ``hint`` how to mend it."""
@@ -28,6 +30,13 @@ class DesktopLoggerError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @classmethod
+    def reported(cls, facts: dict[str, Any], otherwise: str) -> DesktopLoggerError:
+        """The error that another process of ours reported: ``error``, ``hint`` and ``status``, each may be absent."""
+        error = DesktopLoggerError(str(facts.get("error", otherwise)), facts.get("hint"))
+        error.exit_status = int(facts.get("status", cls.exit_status))
+        return error
 
 
 class Refused(DesktopLoggerError):

@@ -25,12 +25,12 @@ from .consent.grant import Grant
 from .errors import DesktopLoggerError, IntegrityError, NoConsent, Refused
 from .ledger import Entry, Ledger, bundle_before
 from .paths import Home
-from .records.profiles import PROFILES
+from .records.profiles import PROFILES, SEGMENT_S
 from .sealing import ReaderKey, hexdigest, random_id
 from .segments.format import Header, scan
 from .store.known import known_segments
 
-LONGEST_SEGMENT_S = 660
+LONGEST_SEGMENT_S = SEGMENT_S + 60
 """A segment's last record is at most this much later than the minute in which it was opened."""
 
 READY, COOLING, UNAPPROVED, HELD = "ready", "cooling off", "needs approval", "held back"

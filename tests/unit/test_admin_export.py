@@ -32,24 +32,7 @@ LINEAGE = {"session", "split_group", "profile"}
 Row = dict[str, Any]
 
 
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
-
-
-@pytest.fixture
-def clock() -> HeldClock:
-    return HeldClock()
-
-
-@pytest.fixture
-def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
-    return Organisation(str(tmp_path), clock)
-
-
-@pytest.fixture
-def subject(tmp_path: Path, organisation: Organisation) -> Subject:
-    return Subject(str(tmp_path / "home"), organisation)
+pytestmark = pytest.mark.usefixtures("english")
 
 
 def dataset_rows(out: Path | str) -> list[Row]:

@@ -20,20 +20,7 @@ from desktop_logger.store import acknowledged
 from tests.crash import Crash, CrashAt
 from tests.organisation import HeldClock, Organisation, Subject
 
-
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
-
-
-@pytest.fixture
-def clock() -> HeldClock:
-    return HeldClock()
-
-
-@pytest.fixture
-def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
-    return Organisation(str(tmp_path), clock)
+pytestmark = pytest.mark.usefixtures("english")
 
 
 @pytest.fixture

@@ -14,25 +14,7 @@ from desktop_logger.store.known import known_segments
 from tests.crash import Crash, CrashAt
 from tests.organisation import HeldClock, Organisation, Subject
 
-
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
-
-
-@pytest.fixture
-def clock() -> HeldClock:
-    return HeldClock()
-
-
-@pytest.fixture
-def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
-    return Organisation(str(tmp_path), clock)
-
-
-@pytest.fixture
-def subject(tmp_path: Path, organisation: Organisation) -> Subject:
-    return Subject(str(tmp_path / "home"), organisation)
+pytestmark = pytest.mark.usefixtures("english")
 
 
 def files(subject: Subject, suffix: str = ".bundle") -> list[str]:

@@ -19,8 +19,6 @@ from desktop_logger.consent.grant import Grant
 from desktop_logger.errors import Unavailable, UsageError
 from desktop_logger.records.events import Batch
 
-BACKENDS = ("x11", "pynput", "replay")
-
 
 class Probe(NamedTuple):
     """Whether a backend can see input here, and if not, what would mend it."""

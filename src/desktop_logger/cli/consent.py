@@ -9,11 +9,11 @@ import contextlib
 import json
 import os
 import sys
-import time
 from typing import Annotated, Any
 
 import typer
 
+from desktop_logger.clock import day
 from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, UsageError
 
 app = typer.Typer(
@@ -22,10 +22,6 @@ app = typer.Typer(
 )  # fmt: skip
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 @app.command(epilog="Example: desktop-logger consent show")
@@ -112,7 +108,7 @@ def status(as_json: AsJson = False) -> None:
             print(f"  {words.hours('en', report['hours'])}")
         if report["narrowed"]:
             print("  narrower than what you signed")
-        print(f"  until {_day(report['expires'])}")
+        print(f"  until {day(report['expires'])}")
         print(f"  your key: {report['identity']}")
     if report["reminder"]:
         print(f"  {report['reminder']}")
@@ -236,9 +232,9 @@ def history(as_json: AsJson = False) -> None:
         if one["given"] is None:
             print(f"{one['receipt']}  {one['state']}")
             continue
-        end = f"withdrawn {_day(one['withdrawn'])}" if one["withdrawn"] else f"until {_day(one['expires'])}"
+        end = f"withdrawn {day(one['withdrawn'])}" if one["withdrawn"] else f"until {day(one['expires'])}"
         mark = "  in force" if one["in_force"] else ""
-        print(f"{_day(one['given'])}  {one['state']}, {end}  {one['receipt']}{mark}")
+        print(f"{day(one['given'])}  {one['state']}, {end}  {one['receipt']}{mark}")
 
 
 def _history() -> list[dict[str, Any]]:

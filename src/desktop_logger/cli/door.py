@@ -53,9 +53,7 @@ def act(verb: str, duration: str | None = None) -> dict[str, Any]:
         return {"paused": True, "how": how, "for": in_words(seconds) if seconds else None}
     answer = control.ask(place, {"verb": "resume"}, timeout=2.0)
     if "error" in answer:
-        error = DesktopLoggerError(str(answer["error"]), answer.get("hint"))
-        error.exit_status = int(answer.get("status", 1))
-        raise error
+        raise DesktopLoggerError.reported(answer, "not resumed")
     if answer.get("state") != "recording":
         answer = _settle(place, answer)
     if answer.get("state") != "recording":

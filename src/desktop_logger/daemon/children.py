@@ -20,6 +20,9 @@ ENVIRONMENT = (
 )  # fmt: skip
 """The only variables that reach a process of the daemon. No LD_PRELOAD, no PYTHON*, no PATH."""
 
+DISPLAY_LOST = 4
+"""Exit status of capture (``source.loop.DISPLAY_GONE``) and indicator when their display is gone."""
+
 _FIRST = 100  # descriptors are moved up here so that no dup2 meets its own number and keeps close-on-exec
 
 

@@ -20,11 +20,10 @@ from typing import Any
 
 from desktop_logger import confine
 
+from .children import DISPLAY_LOST
 from .tray import Tray
 
 ALIVE_S = 1.0
-DISPLAY_LOST = 4
-"""Exit status when the display is gone; 5 when only the sign is."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
 MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"))
 

@@ -62,15 +62,8 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: B
         if foreground:
             _stay(child.pid)
         return
-    message = str(answer.get("error", "the background process ended before recording began"))
-    hint = answer.get("hint") or "Run: desktop-logger doctor"
-    if answer.get("status") == NoConsent.exit_status:
-        raise NoConsent(message, hint)
-    if answer.get("status") == Unavailable.exit_status:
-        raise Unavailable(message, hint)
-    failure = DesktopLoggerError(message, hint)
-    failure.exit_status = int(answer.get("status", 1))
-    raise failure
+    answer["hint"] = answer.get("hint") or "Run: desktop-logger doctor"
+    raise DesktopLoggerError.reported(answer, "the background process ended before recording began")
 
 
 def _retain(place: Home, clock: Clock) -> None:

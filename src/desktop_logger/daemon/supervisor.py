@@ -29,7 +29,7 @@ from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent, R
 from desktop_logger.paths import Home, home
 from desktop_logger.records.classes import Reason
 
-from .children import Child
+from .children import DISPLAY_LOST, Child
 from .crew import Crew
 from .gaps import Attempts, Unobserved
 
@@ -47,8 +47,6 @@ KEEPER_S = 10.0
 """A deletion or a withdrawal that has begun is waited for this long at the end."""
 LOST_S = 120
 """After this long without anything that could show the sign, the daemon stops."""
-DISPLAY_LOST = 4
-"""Exit status of capture and indicator when their display is gone."""
 
 
 class Supervisor:
