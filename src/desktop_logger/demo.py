@@ -292,8 +292,11 @@ def _play(stage: Stage) -> None:
     _export(stage)
 
 
-def _organisation(stage: Stage) -> str:
-    """Keys, and a policy for the demo: its own notice, no cooling-off, the finest profile allowed."""
+def _organisation(stage: Stage, more: str = "") -> str:
+    """Keys, and a policy for the demo: its own notice, no cooling-off, the finest profile allowed.
+
+    ``more`` is TOML for its reader.
+    """
     stage.run("admin", "init", stage.admin, "--organisation", "Demo organisation")
     path = os.path.join(stage.admin, "policy.toml")
     with open(path, encoding="utf-8") as file:
@@ -309,7 +312,7 @@ def _organisation(stage: Stage) -> str:
         if not changed:
             raise DesktopLoggerError("the policy template has changed; the demo does not know it")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(text + more)
     stage.run("admin", "policy", "sign", path, "--dir", stage.admin, most=3)
     os.mkdir(stage.home, 0o700)
     with open(os.path.join(stage.home, DEMO_DISPLAY), "w", encoding="ascii") as file:

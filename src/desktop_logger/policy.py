@@ -92,6 +92,15 @@ class SecondParty(Contact):
     """The second party's Ed25519 key, base64. It must not be the controller's."""
 
 
+class SecondHolder(Model):
+    """A second person without whose key nothing opens."""
+
+    name: Line
+    """As people will read it."""
+    public: Key
+    """Their HPKE public key, base64, from a folder of their own."""
+
+
 class Recipient(Model):
     """A reader of what is released: an HPKE public key (base64) and the scopes it is for."""
 
@@ -101,6 +110,14 @@ class Recipient(Model):
     """The reader's HPKE public key, base64. Its fingerprint is shown when people sign."""
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     """Which scopes this reader may open."""
+    second: SecondHolder | None = None
+    """With it, two people open together what neither can open alone; their one fingerprint is of both keys."""
+
+    @property
+    def key(self) -> bytes:
+        """The public key that is sealed to: of the reader, or of both holders."""
+        one = base64.b64decode(self.public)
+        return sealing.pair_public(one, base64.b64decode(self.second.public)) if self.second else one
 
 
 class ProfileRule(Model):
@@ -216,7 +233,6 @@ class Policy(Model):
         for what, names in (
             ("scopes", self.scopes),
             ("purposes", tuple(purpose.id for purpose in self.purposes)),
-            ("recipients", tuple(recipient.public for recipient in self.recipients)),
             *(("recipients.scopes", recipient.scopes) for recipient in self.recipients),
         ):
             if len(set(names)) != len(names):
@@ -241,6 +257,14 @@ class Policy(Model):
             _hours(self.schedule)
         for recipient in self.recipients:
             _key(recipient.public, None, "recipients.public")
+            if recipient.second:
+                _key(recipient.second.public, None, "recipients.second.public")
+                if recipient.second.public == recipient.public:
+                    raise ValueError("recipients.second.public: the same key twice is one holder")
+                if len(recipient.name + recipient.second.name) > 250:
+                    raise ValueError("recipients.second.name: both names together are longer than 250 characters")
+        if len({recipient.key for recipient in self.recipients}) != len(self.recipients):
+            raise ValueError("recipients: one is named twice")
         return self
 
     @property

@@ -12,7 +12,7 @@ from desktop_logger import policy
 from desktop_logger.admin import folder as folders
 from desktop_logger.admin.folder import Folder
 from desktop_logger.admin.ledger import Ledger
-from desktop_logger.admin.registry import add_subject, sign_policy
+from desktop_logger.admin.registry import add_subject, remove_subject, sign_policy, subjects
 from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError, Refused, Unreadable, UsageError
 from desktop_logger.sealing import Signer, fingerprint
@@ -110,6 +110,21 @@ def test_people_are_registered_once_by_fingerprint(steward: Folder) -> None:
     for bad in ("", "ABCD", person[:-1], person + "A", person.replace("-", "1", 1)):
         with pytest.raises(UsageError):
             add_subject(steward, bad, CLOCK)
+        with pytest.raises(UsageError):
+            remove_subject(steward, bad, CLOCK)
+
+
+def test_who_is_removed_is_on_no_list_until_registered_again(steward: Folder) -> None:
+    one, other = (fingerprint(Signer.generate().public) for _ in range(2))
+    assert not remove_subject(steward, one, CLOCK)
+    for person in (one, other):
+        add_subject(steward, person, CLOCK)
+    assert [found for found, _ in subjects(steward)] == [one, other]
+    assert remove_subject(steward, one.lower(), CLOCK)
+    assert [found for found, _ in subjects(steward)] == [other]
+    assert steward.ledger.known().subjects == {other}
+    assert add_subject(steward, one, CLOCK)
+    assert [found for found, _ in subjects(steward)] == [other, one]
 
 
 def test_the_ledger_shows_every_change_and_forgives_a_torn_tail(tmp_path: Path) -> None:

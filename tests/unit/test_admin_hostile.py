@@ -173,7 +173,8 @@ def test_no_key_of_another_scope_can_be_found_in_a_bundle(subject: Subject, orga
     body = segment_format.scan(parsed.stream)
     assert body.header.scopes == ("keyboard",)
     (stanza,) = map(keystore.stanza_from_wire, parsed.stanzas)
-    reader: ReaderKey = organisation.keys.reader
+    reader = organisation.keys.reader
+    assert isinstance(reader, ReaderKey)
     key = reading.open_stanza(body, "admin", "keyboard", stanza.sealed, reader)
     assert [scope for scope, _, _ in reading.parts(body, {"keyboard": key})] == ["keyboard"] * len(body.frames)
 

@@ -20,7 +20,7 @@ from desktop_logger.errors import IntegrityError, Unreadable
 from desktop_logger.keystore import entries, keys
 from desktop_logger.ledger import chain
 from desktop_logger.paths import Home
-from desktop_logger.sealing import Kek, ReaderKey, hexdigest, parse_canonical
+from desktop_logger.sealing import Kek, Reader, ReaderKey, ReaderPair, hexdigest, parse_canonical
 from desktop_logger.segments import reading as parts_reading
 from desktop_logger.segments.format import stanza_info
 from desktop_logger.store import reading, verifying
@@ -84,7 +84,9 @@ def stored_keys(fields: dict[str, str], data: bytes) -> str:
         stanzas = entries.parse_entry(data, fields["segment"], entry_key)
         if "seed" in fields:
             info = stanza_info(stanzas[0].role, stanzas[0].scope, bytes.fromhex(fields["digest"]))
-            opened = ReaderKey.from_seed(bytes.fromhex(fields["seed"])).open(stanzas[0].sealed, info)
+            holders = [ReaderKey.from_seed(bytes.fromhex(one)) for one in fields["seed"].split()]
+            reader: Reader = holders[0] if len(holders) == 1 else ReaderPair(*holders)
+            opened = reader.open(stanzas[0].sealed, info)
             assert opened.hex() == fields["root"]
     except Unreadable:
         return "unreadable"

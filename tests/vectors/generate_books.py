@@ -8,7 +8,17 @@ from typing import Any
 from desktop_logger import keystore
 from desktop_logger.keystore import keys
 from desktop_logger.ledger.chain import FIRST, FOLDED_DIGITS, write_line
-from desktop_logger.sealing import Kek, ReaderKey, Signer, canonical, digest, fingerprint, hexdigest, seal_to
+from desktop_logger.sealing import (
+    Kek,
+    ReaderKey,
+    ReaderPair,
+    Signer,
+    canonical,
+    digest,
+    fingerprint,
+    hexdigest,
+    seal_to,
+)
 from desktop_logger.segments.format import stanza_info
 
 from .generate import OTHER, ROOT, SEGMENT, flip, put
@@ -89,6 +99,16 @@ def keystores() -> None:
             "a stanza that the format does not have",
             entry({**plaintext, "stanzas": [wrong]}),
         )
+    second = ReaderKey.from_seed(bytes(range(32, 64)))
+    pair = ReaderPair(reader, second)
+    both = seal_to(pair.public, ROOT, stanza_info("admin", "keyboard", header_digest))
+    nested = entry({**plaintext, "stanzas": [
+        keystore.Stanza("release", "admin", fingerprint(pair.public), "keyboard", both).to_wire()
+    ]})  # fmt: skip
+    seeds = f"{seed.hex()} {second.seed().hex()}"
+    make("ok-stanza-two", "ok", "sealed to two holders, opened with both keys", nested, **{**opened, "seed": seeds})
+    make("stanza-two-alone", "unreadable", "sealed to two holders, one of whom opens it", nested, **opened)
+    make("stanza-two-not", "unreadable", "sealed to one reader, opened as by two", **{**opened, "seed": seeds})
     admin = {**stanza, "role": "admin", "scope": "keyboard"}
     make("stanza-role", "unreadable", "sealed for another role", entry({**plaintext, "stanzas": [admin]}), **opened)
     make(

@@ -7,6 +7,7 @@ Receipts, bundles and erasure requests are read here, the store's files in ``ver
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
+
 from tests.vectors.verify_store import (
+    LABEL,
     Wrong,
     fingerprint,
     is_hex,
@@ -24,7 +30,6 @@ from tests.vectors.verify_store import (
     ledger_of,
     need,
     open_parts,
-    open_stanza,
     read,
     segments_of,
     sha,
@@ -113,6 +118,29 @@ def erasure_of(data: bytes) -> None:
     signed(body["device"], "erasure", without(body, "signature"), body["signature"], "bad-signature")
 
 
+def reader_of(seed: bytes) -> tuple[bytes, MLKEM768X25519PrivateKey]:
+    """(public key, private key) of a 32-byte X-Wing seed."""
+    wide = hashlib.shake_256(seed).digest(96)
+    lattice, curve = mlkem.MLKEM768PrivateKey.from_seed_bytes(wide[:64]), x25519.X25519PrivateKey
+    point = curve.from_private_bytes(wide[64:])
+    public = lattice.public_key().public_bytes_raw() + point.public_key().public_bytes_raw()
+    return public, MLKEM768X25519PrivateKey(lattice, point)
+
+
+def open_stanza(stanza: dict[str, str], seeds: list[bytes], header_digest: bytes) -> bytes:
+    """What a stanza seals, with the X-Wing seed of its reader, or of both holders."""
+    info = LABEL + f"stanza/{stanza['role']}/{stanza['scope']}/".encode() + header_digest
+    readers = sorted(map(reader_of, seeds), key=lambda one: one[0], reverse=True)
+    layers = [info] if len(readers) == 1 else [info + b"/outer", info + b"/inner"]
+    suite, sealed = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM), base64.b64decode(stanza["sealed"])
+    try:
+        for (_, key), layer in zip(readers, layers, strict=True):
+            sealed = bytes(suite.decrypt(sealed, key, info=layer))
+    except (InvalidTag, ValueError):
+        raise Wrong("unreadable") from None
+    return sealed
+
+
 def vector(text: str) -> tuple[str, str, str]:
     """(kind, expected verdict, ours) of one vector's text."""
     head, _, body = text.partition("\n\n")
@@ -129,7 +157,9 @@ def vector(text: str) -> tuple[str, str, str]:
             keys, kek = bytes.fromhex(fields["keys"]), bytes.fromhex(fields["kek"])
             stanzas = stanzas_of(keys, kek, fields["segment"], data)
             if "seed" in fields:
-                opened = open_stanza(stanzas[0], bytes.fromhex(fields["seed"]), bytes.fromhex(fields["digest"]))
+                opened = open_stanza(
+                    stanzas[0], [bytes.fromhex(one) for one in fields["seed"].split()], bytes.fromhex(fields["digest"])
+                )
                 need(opened.hex() == fields["root"], "records")
         elif kind == "ledger":
             ledger_of(data, fields["signers"].split(), fields.get("anchor"))

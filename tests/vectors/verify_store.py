@@ -17,9 +17,8 @@ from importlib import import_module
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 
 try:
     zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -248,19 +247,6 @@ def stanzas_of(keys: bytes, kek: bytes, segment: str, entry: bytes) -> list[dict
         except ValueError:
             raise Wrong("malformed") from None
     return stanzas
-
-
-def open_stanza(stanza: dict[str, str], seed: bytes, header_digest: bytes) -> bytes:
-    """What a stanza seals, with the 32-byte X-Wing seed of its reader."""
-    wide = hashlib.shake_256(seed).digest(96)
-    lattice, curve = mlkem.MLKEM768PrivateKey.from_seed_bytes(wide[:64]), x25519.X25519PrivateKey
-    key = MLKEM768X25519PrivateKey(lattice, curve.from_private_bytes(wide[64:]))
-    info = LABEL + f"stanza/{stanza['role']}/{stanza['scope']}/".encode() + header_digest
-    try:
-        suite = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-        return bytes(suite.decrypt(base64.b64decode(stanza["sealed"]), key, info=info))
-    except (InvalidTag, ValueError):
-        raise Wrong("unreadable") from None
 
 
 # Ledger

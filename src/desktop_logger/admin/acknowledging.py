@@ -12,23 +12,23 @@ from contextlib import suppress
 from desktop_logger import bundle, disk
 from desktop_logger.bundle import ACK_SUFFIX, MOST_BUNDLES
 from desktop_logger.errors import Unavailable
-from desktop_logger.sealing import Signer, hexdigest
+from desktop_logger.sealing import hexdigest
 
-from .folder import Folder
+from .folder import Folder, Keys
 
 
 class Sender:
     """Puts acknowledgements in their places; remembers what could not be put there."""
 
-    def __init__(self, folder: Folder, controller: Signer, day: str) -> None:
-        self.folder, self.controller, self.day = folder, controller, day
+    def __init__(self, folder: Folder, keys: Keys, day: str) -> None:
+        self.folder, self.keys, self.day = folder, keys, day
         self.kept = 0
 
     def exported(self, place: str, export: str, purpose: str, digests: list[str]) -> None:
         """These bundles of one outbox were exported."""
         for start in range(0, len(digests), MOST_BUNDLES):
             data = bundle.write_exported(
-                self.controller, by=self.folder.who, day=self.day, export=export, purpose=purpose,
+                self.keys.controller, by=self.keys.who, day=self.day, export=export, purpose=purpose,
                 bundles=digests[start : start + MOST_BUNDLES],
             )  # fmt: skip
             self._put(place, data, f"{export}/{start}")
@@ -38,7 +38,7 @@ class Sender:
     ) -> None:
         """This request was carried out."""
         data = bundle.write_erased(
-            self.controller, by=self.folder.who, day=self.day, request=request, exports=exports, rows=rows,
+            self.keys.controller, by=self.keys.who, day=self.day, request=request, exports=exports, rows=rows,
             models=models, bundles=digests,
         )  # fmt: skip
         self._put(place, data, request)

@@ -128,7 +128,7 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     if missing or not waiting:
         return result
     # 7. ledger, acknowledgements
-    sender = Sender(folder, keys.controller, day(clock.now()))
+    sender = Sender(folder, keys, day(clock.now()))
     rows = sum(one["rows"] for one in done)
     noted = {one["request"]: one for one in folder.ledger.entries() if one["kind"] == "erasure.noted"}
     found = _where(request.sources)

@@ -199,12 +199,12 @@ def _carried_out(  # noqa: PLR0917 - one caller
         work.keep_lineage(max(one.minimum_export for one in used))
         if work.export not in known.exports:
             folder.ledger.append(
-                clock, "exported", folder.who, export=work.export, purpose=order.purpose, format=order.form,
+                clock, "exported", keys.who, export=work.export, purpose=order.purpose, format=order.form,
                 rows=tally.rows, bundles=work.count(), lineage=work.digest(), engine=engine,
             )  # fmt: skip
         _take_name(work.draft, wanted.out)
         # 7. acknowledgements
-        sender = Sender(folder, keys.controller, today)
+        sender = Sender(folder, keys, today)
         for place, digests in work.by_folder():
             sender.exported(place, work.export, order.purpose, digests)
         return empty._replace(

@@ -22,7 +22,9 @@ from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError, Refused, Unavailable, UsageError
 from desktop_logger.paths import check_ours, shipped
 from desktop_logger.sealing import (
+    Reader,
     ReaderKey,
+    ReaderPair,
     Signer,
     canonical,
     fingerprint,
@@ -40,7 +42,12 @@ class Keys(NamedTuple):
     """The unlocked private keys."""
 
     controller: Signer
-    reader: ReaderKey
+    reader: Reader
+
+    @property
+    def who(self) -> str:
+        """The reader's fingerprint, of both holders' where there are two: as in receipts, bundles and the ledger."""
+        return fingerprint(self.reader.public)
 
 
 class Folder:
@@ -77,13 +84,26 @@ class Folder:
 
     def unlock(self, passphrase: str) -> Keys:
         """The private keys. Raises ``Unreadable`` for another passphrase."""
+        controller, reader = self._unlocked(passphrase)
+        return Keys(controller, reader)
+
+    def unlock_with(self, passphrase: str, other: Folder, others: str) -> Keys:
+        """The private keys with the other holder's beside ours: they open what is sealed to both, and nothing else.
+
+        Raises ``UsageError`` where both are one holder, ``Unreadable`` for another passphrase.
+        """
+        if other.reader == self.reader:
+            raise UsageError("both folders hold the same reader key", "Name the other holder's own folder.")
+        controller, reader = self._unlocked(passphrase)
+        return Keys(controller, ReaderPair(reader, other._unlocked(others)[1]))
+
+    def _unlocked(self, passphrase: str) -> tuple[Signer, ReaderKey]:
         secret = json.loads(unlock_with_passphrase(self._locked, passphrase, _INFO))
-        keys = Keys(
-            Signer.from_bytes(b64decode(secret["controller"])), ReaderKey.from_seed(b64decode(secret["reader"]))
-        )
-        if keys.controller.public != self.controller or keys.reader.public != self.reader:
+        controller = Signer.from_bytes(b64decode(secret["controller"]))
+        reader = ReaderKey.from_seed(b64decode(secret["reader"]))
+        if controller.public != self.controller or reader.public != self.reader:
             raise IntegrityError(f"{self.keys_file}: the public keys are not those of the private ones (altered)")
-        return keys
+        return controller, reader
 
 
 def create(root: str, passphrase: str, clock: Clock, *, organisation: str = "Example organisation") -> Folder:

@@ -100,6 +100,8 @@ class Ledger:
         for entry in self.entries():
             if entry["kind"] == "subject.added":
                 subjects.add(entry["subject"])
+            elif entry["kind"] == "subject.removed":
+                subjects.discard(entry["subject"])
             elif entry["kind"] == "erasure.noted":
                 erased.update((entry["device"], segment) for segment in entry["segments"])
                 gone.update(entry["bundles"])

@@ -37,7 +37,7 @@ from desktop_logger.errors import IntegrityError, Refused, Unreadable
 from desktop_logger.inspection.columns import ordered
 from desktop_logger.policy import Policy
 from desktop_logger.records.profiles import PROFILES, may_become
-from desktop_logger.sealing import fingerprint, hexdigest
+from desktop_logger.sealing import hexdigest
 from desktop_logger.segments import format as segment_format
 from desktop_logger.segments import reading
 
@@ -111,7 +111,7 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
     if bundle.digest in known.gone:
         raise Refused("erased at the person's request")
     # 2. addressed to us
-    me = fingerprint(keys.reader.public)
+    me = keys.who
     contents = format_.open_contents(bundle, me, keys.reader)
     manifest = format_.manifest_of(contents["manifest"])
     if manifest.bundle != bundle.id:
@@ -171,7 +171,7 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
 def _scope_keys(bundle: Bundle, manifest: Manifest, granted: Collection[str], keys: Keys) -> dict[str, bytes]:
     """Check 9. The stanzas are bound to the stream's header: a key of another stream does not open."""
     found: dict[str, bytes] = {}
-    me = fingerprint(keys.reader.public)
+    me = keys.who
     header_digest = bytes.fromhex(manifest.stream)
     for stanza in map(keystore.stanza_from_wire, bundle.stanzas):
         if stanza.reader != me:

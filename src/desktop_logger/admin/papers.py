@@ -8,7 +8,6 @@ agreement, the information sheet. What only people can answer stands there as an
 from __future__ import annotations
 
 import os
-from base64 import b64decode
 from collections.abc import Callable
 
 from desktop_logger import __version__, disk, sealing
@@ -125,7 +124,10 @@ def record(policy: policies.Policy, digest: str) -> str:
     lines += ["", "(c) People: those who signed the consent, nobody else. Data:"]
     lines += [f"    * {kind.name} ({kind.scope}): {kind.description}" for kind in _kinds(policy)]
     lines += ["", "(d) Recipients:"]
-    lines += [f"    * {one.name}, for {', '.join(one.scopes)}; key {_print(one.public)}" for one in policy.recipients]
+    lines += [
+        f"    * {words.holders('en', one)}, for {', '.join(one.scopes)}; key {sealing.fingerprint(one.key)}"
+        for one in policy.recipients
+    ]
     lines += [] if policy.recipients else ["    * none"]
     onward = ", ".join(policy.onward_transfer) or "none"
     lines += ["", f"(e) Onward transfer: {onward}. Third countries: to be named by the controller."]
@@ -195,10 +197,6 @@ def _most(field: registry.Field, profiles: list[str]) -> str:
 
 def _kinds(policy: policies.Policy) -> list[registry.Kind]:
     return [kind for kind in registry.KINDS if kind.scope == "any" or kind.scope in policy.scopes]
-
-
-def _print(public: str) -> str:
-    return sealing.fingerprint(b64decode(public))
 
 
 def _done(lines: list[str]) -> str:

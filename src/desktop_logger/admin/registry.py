@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from desktop_logger import policy
 from desktop_logger.clock import Clock
+from desktop_logger.consent.words import holders
 from desktop_logger.errors import Refused, Unavailable, UsageError
 from desktop_logger.inspection.table import appearing
 from desktop_logger.sealing import fingerprint
@@ -20,16 +21,48 @@ _LARGEST = 256 << 10
 
 def add_subject(folder: Folder, text: str, clock: Clock) -> bool:
     """Register a subject's identity fingerprint. False when it was registered before."""
+    found = _fingerprint(text)
+    if found in folder.ledger.known().subjects:
+        return False
+    folder.ledger.append(clock, "subject.added", folder.who, subject=found)
+    return True
+
+
+def remove_subject(folder: Folder, text: str, clock: Clock) -> bool:
+    """Take a fingerprint off the list; False when it was not on it. What was exported before stays as it is."""
+    found = _fingerprint(text)
+    if found not in folder.ledger.known().subjects:
+        return False
+    folder.ledger.append(clock, "subject.removed", folder.who, subject=found)
+    return True
+
+
+def subjects(folder: Folder) -> list[tuple[str, str]]:
+    """(fingerprint, day on which it was registered), in that order."""
+    days: dict[str, str] = {}
+    for entry in folder.ledger.entries():
+        if entry["kind"] == "subject.added":
+            days[entry["subject"]] = entry["day"]
+        elif entry["kind"] == "subject.removed":
+            days.pop(entry["subject"], None)
+    return list(days.items())
+
+
+def _fingerprint(text: str) -> str:
     found = text.strip().upper().replace(" ", "-")
     if not _FINGERPRINT.fullmatch(found):
         raise UsageError(
             "not a fingerprint: eight groups of four letters and digits are needed",
             "The person reads theirs from: desktop-logger consent status",
         )
-    if found in folder.ledger.known().subjects:
-        return False
-    folder.ledger.append(clock, "subject.added", folder.who, subject=found)
-    return True
+    return found
+
+
+def readers_of(path: str) -> list[tuple[str, str]]:
+    """(fingerprint as people will see it, name) of each reader in a policy file."""
+    with open(path, "rb") as file:
+        checked = policy.parse(file.read(_LARGEST), path)
+    return [(fingerprint(one.key), holders("en", one)) for one in checked.recipients]
 
 
 def sign_policy(folder: Folder, path: str, passphrase: Callable[[], str], clock: Clock) -> str:

@@ -24,7 +24,7 @@ from desktop_logger.errors import IntegrityError, Unreadable
 from desktop_logger.sealing import (
     LABEL,
     SIGNATURE_BYTES,
-    ReaderKey,
+    Reader,
     Signer,
     canonical,
     hexdigest,
@@ -178,7 +178,7 @@ def parse(data: bytes) -> Bundle:
     )
 
 
-def open_contents(bundle: Bundle, fingerprint: str, reader: ReaderKey) -> dict[str, Any]:
+def open_contents(bundle: Bundle, fingerprint: str, reader: Reader) -> dict[str, Any]:
     """``manifest``, ``receipt`` and ``policy``, opened by one recipient. Raises ``Unreadable`` for any other."""
     sealed = bundle.sealed.get(fingerprint)
     if sealed is None:

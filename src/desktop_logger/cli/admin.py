@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import stewarding
+
+if TYPE_CHECKING:
+    from desktop_logger.admin.folder import Folder, Keys
 
 app = typer.Typer(no_args_is_help=True, help="For the organisation: keys, policy, registered people, export.")
 policy = typer.Typer(no_args_is_help=True, help="Sign a policy, or sign it a second time.")
@@ -20,6 +23,9 @@ stewarding.register(app)
 _Dir = Annotated[str, typer.Option("--dir", help="The admin folder that `admin init` made.", metavar="DIR")]
 _PassphraseFd = Annotated[
     int | None, typer.Option("--passphrase-fd", help="Read the passphrase from this descriptor.", metavar="N")
+]
+_WithFd = Annotated[
+    int | None, typer.Option("--with-passphrase-fd", help="The other holder's, from this descriptor.", metavar="N")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -57,7 +63,7 @@ def policy_sign(
 ) -> None:
     """Check a policy and sign it with the controller's key."""
     from desktop_logger.admin.folder import Folder
-    from desktop_logger.admin.registry import sign_policy
+    from desktop_logger.admin.registry import readers_of, sign_policy
     from desktop_logger.clock import Clock
     from desktop_logger.sealing import fingerprint
 
@@ -68,6 +74,8 @@ def policy_sign(
     _say_what_is_still_the_example(file)
     target = sign_policy(folder, file, passphrase.ask, Clock())
     print(f"signed {target}")
+    for reader, name in readers_of(file):
+        print(f"  reader      {reader}   {name}")
     print(f"Hand it out with the controller's fingerprint: {fingerprint(folder.controller)}")
     print(f"People adopt it with: desktop-logger join {target}")
 
@@ -132,6 +140,38 @@ def subjects_add(
     print("registered" if added else "was registered already; nothing changed")
 
 
+@subjects.command(
+    "remove",
+    epilog="Example: desktop-logger admin subjects remove ABCD-EFGH-IJKL-MNOP-QRST-UVWX-YZ23-4567 --dir steward",
+)
+def subjects_remove(
+    fingerprint: Annotated[str, typer.Argument(help="A fingerprint that was registered.")],
+    directory: _Dir,
+) -> None:
+    """Take a person off the list: from now on nothing of theirs is opened. It erases nothing; people ask for that."""
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.admin.registry import remove_subject
+    from desktop_logger.clock import Clock
+
+    removed = remove_subject(Folder(directory), fingerprint, Clock())
+    print("removed" if removed else "was not registered; nothing changed")
+
+
+@subjects.command("list", epilog="Example: desktop-logger admin subjects list --dir steward")
+def subjects_list(directory: _Dir, as_json: _Json = False) -> None:
+    """Show the registered fingerprints with the day of each. Names are in your own papers, not here."""
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.admin.registry import subjects as registered
+
+    found = registered(Folder(directory))
+    if as_json:
+        print(json.dumps([{"fingerprint": one, "day": day} for one, day in found]))
+        return
+    for one, day in found:
+        print(f"{one}  since {day}")
+    print(f"{len(found)} registered", file=sys.stderr)
+
+
 @app.command(
     "export",
     epilog="Example: desktop-logger admin export --from outbox --out data --purpose improve-tools --dir steward",
@@ -153,13 +193,19 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
     address: Annotated[
         str | None, typer.Option("--address", help="The Ray cluster; none: one on this machine.", metavar="HOST:PORT")
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option("--with", help="The other holder's folder, where the policy asks for two.", metavar="DIR"),
+    ] = None,
     passphrase_fd: _PassphraseFd = None,
+    with_passphrase_fd: _WithFd = None,
     as_json: _Json = False,
 ) -> None:
     """Open the bundles that grant the purpose, and write redacted rows with a data card.
 
     While an erasure request waits for an earlier export, nothing is opened: `admin erase` comes first. What is refused
     is listed with its reason and stops nothing. What was interrupted goes on when the same command runs again.
+    Where two people hold the key, both type their passphrases; the other one's folder keeps an entry of it too.
     """
     from desktop_logger.admin import engines
     from desktop_logger.admin.export import Order
@@ -167,17 +213,34 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
     from desktop_logger.admin.folder import Folder
     from desktop_logger.clock import Clock
 
-    from . import passphrase
-
     order = Order(tuple(source), out, purpose, form, published)
     folder = Folder(directory)
     order.check()
     engines.check(engine)
-    keys = folder.unlock(passphrase.obtain(passphrase_fd))
+    keys = _keys(folder, other, purpose, passphrase_fd, with_passphrase_fd)
     report = run(folder, keys, order, Clock(), progress=_progress(), engine=engine, address=address)
     print(json.dumps(report.to_json()) if as_json else "\n".join(report.lines()))
     if report.export is None:
         raise typer.Exit(1)
+
+
+def _keys(folder: Folder, other: str | None, purpose: str, ours: int | None, theirs: int | None) -> Keys:
+    """The keys of one holder, or of two; the second one's ledger says so before anything is opened."""
+    from desktop_logger.admin.folder import Folder
+    from desktop_logger.clock import Clock
+    from desktop_logger.errors import UsageError
+
+    from . import passphrase
+
+    if other is None:
+        if theirs is not None:
+            raise UsageError("--with-passphrase-fd goes with --with", "Name the other holder's folder: --with DIR.")
+        return folder.unlock(passphrase.obtain(ours))
+    second = Folder(other)
+    first = passphrase.obtain(ours, f"Passphrase of {folder.who[:9]}:")
+    keys = folder.unlock_with(first, second, passphrase.obtain(theirs, f"Passphrase of {second.who[:9]}:"))
+    second.ledger.append(Clock(), "opened.together", keys.who, purpose=purpose)
+    return keys
 
 
 def _progress() -> bool:

@@ -72,6 +72,6 @@ def ask_twice() -> str:
     return first
 
 
-def obtain(descriptor: int | None) -> str:
+def obtain(descriptor: int | None, prompt: str = "Passphrase:") -> str:
     """The passphrase, from the descriptor where one is named, else from the terminal."""
-    return ask() if descriptor is None else from_descriptor(descriptor)
+    return ask(prompt) if descriptor is None else from_descriptor(descriptor)

@@ -1,6 +1,6 @@
 """``admin rehearse``: the whole chain once with a synthetic person, in a temporary place, before anybody real is asked.
 
-keys and policy → joining → the ceremony → recording a script → release → export → dataset → the person deletes →
+keys of two holders, policy → joining → the ceremony → recording a script → release → export → dataset → deletion →
 export refused → erasure → acknowledgements → both ledgers verified. It plays on the demo's own display with the demo's
 receipts, which ordinary export refuses: nothing of it can be mixed up with data of people.
 """
@@ -32,6 +32,7 @@ def rehearse(*, keep: bool = False) -> None:
 
 def _play(stage: demo.Stage) -> None:
     import re
+    from base64 import b64encode
 
     from desktop_logger.admin.erase import Request, erase
     from desktop_logger.admin.export import Order, export
@@ -40,8 +41,11 @@ def _play(stage: demo.Stage) -> None:
     from desktop_logger.dataset import folder as datasets
     from desktop_logger.dataset import sequences
 
-    _say("keys, policy, joining, signing, registering")
-    policy = demo._organisation(stage)  # noqa: SLF001
+    _say("keys of two holders, policy, joining, signing, registering")
+    stage.run("admin", "init", os.path.join(stage.folder, "second"), show=False)
+    second = Folder(os.path.join(stage.folder, "second"))
+    more = f'\n[recipients.second]\nname = "second holder"\npublic = "{b64encode(second.reader).decode()}"\n'
+    policy = demo._organisation(stage, more)  # noqa: SLF001
     stage.run("join", policy, show=False)
     shown = stage.run("consent", "sign", show=False)
     found = re.findall(r"your key: (\S+)", shown)
@@ -57,8 +61,11 @@ def _play(stage: demo.Stage) -> None:
 
     _say("export, dataset")
     steward, clock, out = Folder(stage.admin), Clock(), os.path.join(stage.folder, "export")
-    keys = steward.unlock(demo.PASSPHRASE)
+    keys = steward.unlock_with(demo.PASSPHRASE, second, demo.PASSPHRASE)
     order = Order((os.path.join(stage.home, "outbox"),), out, demo.PURPOSE, "parquet")
+    for one in (steward, second):
+        alone = export(steward, one.unlock(demo.PASSPHRASE), order, clock, demo=True)
+        _hold(alone.export is None and len(alone.refused) > 0, "one holder alone opens nothing")
     report = export(steward, keys, order, clock, demo=True)
     _hold(report.export is not None and report.rows > 0, f"{report.rows} rows were exported")
     built = sequences.build(out, os.path.join(stage.folder, "sequences"))

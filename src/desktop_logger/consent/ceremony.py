@@ -259,9 +259,8 @@ class Ceremony:
             for one in self.policy.recipients:
                 shared = [name for name in answers.scopes if name in one.scopes]
                 if shared:
-                    readers.append(
-                        {"name": one.name, "fingerprint": digest.fingerprint_of(one.public), "scopes": shared}
-                    )
+                    name, fingerprint = words.holders(self.language, one), sealing.fingerprint(one.key)
+                    readers.append({"name": name, "fingerprint": fingerprint, "scopes": shared})
         if not release or not readers:
             return None, []
         profile = max(release.profile, answers.profile, key=lambda name: PROFILES[name].rank)
@@ -430,10 +429,8 @@ def policy_in_words(policy: policies.Policy, language: str) -> str:
         key = "leaves" if policy.release.mode == "cooling-off" else "leaves_approved"
         lines.append(say(key, profile=policy.release.profile, hours=policy.release.cooling_off_hours))
         for one in policy.recipients:
-            fingerprint = digest.fingerprint_of(one.public)
-            lines.append(
-                say("reader", name=one.name, scopes=words.scopes(language, one.scopes), fingerprint=fingerprint)
-            )
+            name, fingerprint = words.holders(language, one), sealing.fingerprint(one.key)
+            lines.append(say("reader", name=name, scopes=words.scopes(language, one.scopes), fingerprint=fingerprint))
         lines.append(
             say("onward", names=", ".join(policy.onward_transfer)) if policy.onward_transfer else say("no_onward")
         )

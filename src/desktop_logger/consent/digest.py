@@ -44,7 +44,7 @@ def meaning_of(policy: Policy, notice: Notice) -> Meaning:
         else None,
         "controller": policy.controller.public if policy.controller else None,
         "countersigner": policy.countersignature.public if policy.countersignature else None,
-        "recipients": {fingerprint_of(one.public): sorted(one.scopes) for one in policy.recipients},
+        "recipients": {sealing.fingerprint(one.key): sorted(one.scopes) for one in policy.recipients},
         "purposes": {one.id: _digest([one.text.en, one.text.de, one.text.fr]) for one in policy.purposes},
         "retention_days": policy.retention_days,
         "onward_transfer": sorted(policy.onward_transfer),

@@ -225,13 +225,13 @@ def _facts(home: Home, valid: Valid) -> dict[str, Any]:
 
 
 def _readers(receipt: Receipt, policy: policies.Policy, scopes: tuple[str, ...]) -> tuple[Recipient, ...]:
-    keys = {digest.fingerprint_of(one.public): one for one in policy.recipients}
+    keys = {sealing.fingerprint(one.key): one for one in policy.recipients}
     found = []
     for one in receipt.processing.recipients:
         current = keys.get(one.fingerprint)
         shared = tuple(name for name in scopes if current and name in one.scopes and name in current.scopes)
         if current and shared:
-            found.append(Recipient(one.name, one.fingerprint, b64decode(current.public), shared))
+            found.append(Recipient(one.name, one.fingerprint, current.key, shared))
     return tuple(found)
 
 

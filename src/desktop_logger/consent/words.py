@@ -5,9 +5,12 @@ Keys are the same in every language; a test holds that, and that no line says a 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .words_french import FRENCH
+
+if TYPE_CHECKING:
+    from desktop_logger.policy import Recipient
 
 _EN = {
     "go_on": "Enter to go on, m for the whole notice:",
@@ -30,6 +33,7 @@ _EN = {
     "kept": "Kept on this computer for {days} days, then deleted.",
     "nobody": "Who can read it: only you. Nothing leaves this computer.",
     "reader": "Who can read what is shared: {name}, for {scopes}\n  key {fingerprint}",
+    "both": "{first} and {second}, only together",
     "leaves": "What leaves is made {profile} and waits {hours} hours; until then you can look at it and delete it.",
     "leaves_approved": "What leaves is made {profile}, and nothing leaves before you approve it.",
     "onward": "Passed on to: {names}",
@@ -152,6 +156,7 @@ _DE = {
     "kept": "Bleibt {days} Tage auf diesem Computer, dann wird es gelöscht.",
     "nobody": "Wer es lesen kann: nur Sie. Nichts verlässt diesen Computer.",
     "reader": "Wer das Geteilte lesen kann: {name}, für {scopes}\n  Schlüssel {fingerprint}",
+    "both": "{first} und {second}, nur gemeinsam",
     "leaves": "Was hinausgeht, wird {profile} und wartet {hours} Stunden; bis dahin können Sie es ansehen und löschen.",
     "leaves_approved": "Was hinausgeht, wird {profile}, und nichts geht hinaus, bevor Sie es freigeben.",
     "onward": "Weitergegeben an: {names}",
@@ -280,6 +285,13 @@ def answers(language: str, answer: str) -> bool:
 def scopes(language: str, names: tuple[str, ...] | list[str]) -> str:
     """Scopes as people read them."""
     return " + ".join(SCOPES[language][name] for name in names)
+
+
+def holders(language: str, recipient: Recipient) -> str:
+    """A reader's name; of two who open only together, both."""
+    if recipient.second is None:
+        return recipient.name
+    return TEXTS[language]["both"].format(first=recipient.name, second=recipient.second.name)
 
 
 def days(language: str, weekdays: tuple[str, ...] | list[str]) -> str:

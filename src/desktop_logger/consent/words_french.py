@@ -23,6 +23,7 @@ FRENCH = {
     "kept": "Gardé {days} jours sur cet ordinateur, puis effacé.",
     "nobody": "Qui peut le lire : vous seul. Rien ne quitte cet ordinateur.",
     "reader": "Qui peut lire ce qui est partagé : {name}, pour {scopes}\n  clé {fingerprint}",
+    "both": "{first} et {second}, seulement ensemble",
     "leaves": "Ce qui sort devient {profile} et attend {hours} heures ; d'ici là vous pouvez le voir et l'effacer.",
     "leaves_approved": "Ce qui sort devient {profile}, et rien ne sort avant votre accord.",
     "onward": "Transmis à : {names}",

@@ -27,7 +27,18 @@ from .forms import (
 )
 from .ratchet import SEAL_BYTES, ScopeReader, StreamKeys, fresh_key, wipe
 from .signing import Signer, verify
-from .wrapping import ARGON2ID, READER_BYTES, Kek, ReaderKey, lock_with_passphrase, seal_to, unlock_with_passphrase
+from .wrapping import (
+    ARGON2ID,
+    READER_BYTES,
+    Kek,
+    Reader,
+    ReaderKey,
+    ReaderPair,
+    lock_with_passphrase,
+    pair_public,
+    seal_to,
+    unlock_with_passphrase,
+)
 
 __all__ = [
     "ARGON2ID",
@@ -43,7 +54,9 @@ __all__ = [
     "TAG_BYTES",
     "Bytes",
     "Kek",
+    "Reader",
     "ReaderKey",
+    "ReaderPair",
     "ScopeReader",
     "Signer",
     "StreamKeys",
@@ -54,6 +67,7 @@ __all__ = [
     "fresh_key",
     "hexdigest",
     "lock_with_passphrase",
+    "pair_public",
     "parse_canonical",
     "random_id",
     "seal_to",

@@ -20,6 +20,8 @@ from .forms import KEY_BYTES, NONCE_BYTES, Bytes, canonical
 
 READER_BYTES = 1184 + 32
 """An ML-KEM-768 public key followed by an X25519 public key (the order of X-Wing)."""
+PAIR_BYTES = 2 * READER_BYTES
+"""The public keys of two holders who open only together, the smaller one first."""
 ARGON2ID = {"kdf": "argon2id", "t": 3, "m_kib": 65536, "p": 4}
 """RFC 9106, second recommended choice; stored with what it locks."""
 
@@ -71,6 +73,32 @@ class ReaderKey:
         return plaintext
 
 
+class ReaderPair:
+    """The private keys of two holders: opens what was sealed to both, which neither key opens alone."""
+
+    __slots__ = ("_inner", "_outer", "public")
+
+    def __init__(self, one: ReaderKey, other: ReaderKey) -> None:
+        self._inner, self._outer = sorted((one, other), key=lambda key: key.public)
+        self.public = pair_public(one.public, other.public)
+        """2432 bytes."""
+
+    def open(self, sealed: bytes, info: bytes) -> bytes:
+        """What ``seal_to`` sealed to this pair with the same ``info``. Raises ``Unreadable``."""
+        return self._inner.open(self._outer.open(sealed, info + _OUTER), info + _INNER)
+
+
+Reader = ReaderKey | ReaderPair
+_INNER, _OUTER = b"/inner", b"/outer"
+
+
+def pair_public(one: bytes, other: bytes) -> bytes:
+    """The public key of two holders together, the same in either order. Raises ``IntegrityError``."""
+    if one == other or len(one) != READER_BYTES or len(other) != READER_BYTES:
+        raise IntegrityError("two different readers' public keys are needed")
+    return b"".join(sorted((one, other)))
+
+
 def _too_old() -> Unavailable:
     return Unavailable(
         "this build of the cryptography package has no ML-KEM", "Run: pip install --upgrade 'cryptography>=48.0.1'"
@@ -84,7 +112,17 @@ def _suite() -> Any:
 
 
 def seal_to(public: bytes, plaintext: Bytes, info: bytes) -> bytes:
-    """Seal so that only the ``ReaderKey`` of ``public`` opens it, and only with the same ``info`` (1136 bytes more)."""
+    """Seal so that only the ``Reader`` of ``public`` opens it, and only with the same ``info``.
+
+    1136 bytes more; for a pair, whose second key seals what was sealed to the first, 2272.
+    """
+    if len(public) == PAIR_BYTES:
+        inner = _seal_to_one(public[:READER_BYTES], plaintext, info + _INNER)
+        return _seal_to_one(public[READER_BYTES:], inner, info + _OUTER)
+    return _seal_to_one(public, plaintext, info)
+
+
+def _seal_to_one(public: bytes, plaintext: Bytes, info: bytes) -> bytes:
     from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
     from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
