@@ -43,7 +43,7 @@ missing() {
 packages() {
     set -- "$1" Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
     if [ "$1" = test ]; then
-        set -- "$@" gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus dbus-launch:dbus-x11
+        set -- "$@" gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
     fi
     shift
     wanted=$(missing "$@")

@@ -15,7 +15,7 @@ REMOTE = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "XDG_SESSION_ID")
 class Server:
     """An Xvfb of one's own. ``display`` is its name (``:N``), ``pid`` its process."""
 
-    def __init__(self, size: str = "1280x800x24", *extra: str) -> None:
+    def __init__(self, size: str = "1280x800x24", *extra: str, become: Callable[[], None] | None = None) -> None:
         reading, writing = os.pipe()
         try:
             self._process = subprocess.Popen(
@@ -23,6 +23,7 @@ class Server:
                 pass_fds=(writing,),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                preexec_fn=become,  # noqa: PLW1509  no threads here
             )
         finally:
             os.close(writing)

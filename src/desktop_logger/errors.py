@@ -10,7 +10,8 @@ The tree (exit status in brackets; the command line prints ``error: …`` and ``
     ├── IntegrityError [4]   stored data is not what was written, or not whole
     │   └── Unreadable [4]   sealed to another key, or altered
     │       └── WrongPassphrase [1]
-    └── Unavailable [5]      the environment lacks something
+    ├── Unavailable [5]      the environment lacks something
+    └── Ended [70]           recording in the foreground ended by itself, which a service manager may mend
 
 Foreign exceptions stop at the edge of the module that calls foreign code. A message never holds input
 data, key material or anything typed.
@@ -86,3 +87,9 @@ class Unavailable(DesktopLoggerError):
     """The environment lacks something: a display, a permission, a program, room on the disk."""
 
     exit_status = 5
+
+
+class Ended(DesktopLoggerError):
+    """The background process ended without anybody having stopped it. ``EX_SOFTWARE`` of sysexits(3)."""
+
+    exit_status = 70

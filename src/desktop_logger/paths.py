@@ -42,6 +42,16 @@ class Home:
         self.instance_lock = os.path.join(run, "instance.lock")
         self.stop_marker = os.path.join(run, "stop")
 
+    def ours(self) -> list[str]:
+        """Everything that this program makes in the root, whether or not it is there: what may be deleted with it."""
+        aside = [
+            os.path.join(self.root, name) for name in ("keystore.new", "ballast", "ballast.tmp", "policy.json.tmp")
+        ]
+        return [
+            self.consent, self.policy, self.keys, self.kek, self.ledger, self.segments, self.keystore, self.outbox,
+            self.store_lock, self.run, *aside,
+        ]  # fmt: skip
+
     def exists(self) -> bool:
         """Whether there is any state at all."""
         return os.path.isdir(self.root)
@@ -60,7 +70,7 @@ class Home:
 
     def check(self) -> None:
         """Refuse a home that is not ours alone. A home that does not exist passes."""
-        if self.exists():
+        if os.path.lexists(self.root):
             check_ours(self.root)
 
 

@@ -89,7 +89,7 @@ def example(text: str) -> str:
 
 def build() -> typer.Typer:
     """Add every command, in order."""
-    from . import admin, consent, data, datasets, subject
+    from . import admin, consent, data, datasets, service, subject
 
     app.add_typer(consent.app, name="consent")
     app.command("join", epilog=example("desktop-logger join policy.signed.json"))(consent.join)
@@ -97,7 +97,9 @@ def build() -> typer.Typer:
     for name, verb in door.VERBS.items():
         app.command(name, help=verb.help, epilog=example(verb.example))(_fast(name))
     data.register(app)
+    app.add_typer(service.app, name="service")
     app.command("doctor", epilog=example("desktop-logger doctor"))(subject.doctor)
+    app.command("uninstall", epilog=example("desktop-logger uninstall"))(service.uninstall)
     app.add_typer(admin.app, name="admin")
     app.add_typer(datasets.app, name="dataset")
     app.command("demo", epilog=example("desktop-logger demo"))(subject.demo)

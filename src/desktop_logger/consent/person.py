@@ -87,7 +87,7 @@ def _not_remote(*, allowed: bool) -> list[str]:
             f"this is a remote shell ({shell} is set)",
             "Sign and start at the computer itself, in a terminal of your own session.",
         )
-    facts = _session(os.environ.get("XDG_SESSION_ID", ""))
+    facts = session(os.environ.get("XDG_SESSION_ID", ""))
     if facts is None:
         return ["note_no_session"]
     if facts.get("REMOTE") == "1" and not (allowed and facts.get("TYPE") in ("x11", "wayland")):
@@ -98,7 +98,7 @@ def _not_remote(*, allowed: bool) -> list[str]:
     return []
 
 
-def _session(name: str) -> dict[str, str] | None:
+def session(name: str) -> dict[str, str] | None:
     """What the session manager says about a session, from systemd's files; ``None`` where it says nothing."""
     if not name.isalnum():
         return None

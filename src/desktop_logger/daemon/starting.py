@@ -20,7 +20,7 @@ from typing import Any
 from desktop_logger import capture, control
 from desktop_logger.clock import Clock
 from desktop_logger.consent import gate
-from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, Unavailable
+from desktop_logger.errors import DesktopLoggerError, Ended, NoConsent, Refused, Unavailable
 from desktop_logger.paths import Home
 
 from .children import spawn
@@ -34,7 +34,7 @@ STOP_S = 3.0
 def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: Began) -> None:
     """Start recording and tell ``began`` what the supervisor said first; raises when it cannot be.
 
-    In the foreground it returns when recording has ended.
+    In the foreground it returns when recording was stopped, and raises ``Ended`` when it ended by itself.
     """
     place.check()
     try:
@@ -59,8 +59,8 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: B
     if answer.get("ok"):
         answer["why"] = why or answer.get("why")
         began(answer)
-        if foreground:
-            _stay(child.pid)
+        if foreground and _stay(child.pid) and not os.path.lexists(place.stop_marker):
+            raise Ended("the background process ended by itself", "Start again with: desktop-logger start")
         return
     answer["hint"] = answer.get("hint") or "Run: desktop-logger doctor"
     raise DesktopLoggerError.reported(answer, "the background process ended before recording began")
@@ -131,11 +131,10 @@ def _await(ready: int) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _stay(pid: int) -> None:
-    """Remain in the foreground until the supervisor ends; Ctrl-C stops it."""
+def _stay(pid: int) -> int:
+    """Remain in the foreground until the supervisor ends, and return how (0: it was stopped); Ctrl-C stops it."""
     signal.signal(signal.SIGINT, lambda *_: os.kill(pid, signal.SIGTERM))
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     while True:
         with contextlib.suppress(InterruptedError):
-            os.waitpid(pid, 0)
-            return
+            return os.waitpid(pid, 0)[1]
