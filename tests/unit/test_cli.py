@@ -22,7 +22,8 @@ is unattended or cannot be undone, write `desktop-logger`, because Debian has an
 words.
 
 Exit status: 0 ok · 1 refused or failed as stated · 2 the words are not understood · 3 no valid consent · 4 stored data
-is not what was written · 5 the environment lacks something (said which, and how to get it).
+is not what was written · 5 the environment lacks something (said which, and how to get it) · 70 recording in
+the foreground ended by itself.
 
 This page is made by `python -m tests.unit.test_cli` and a test holds it to the program.
 """
