@@ -77,11 +77,18 @@ def replace(path: str, data: bytes) -> None:
     sync_folder(os.path.dirname(path))
 
 
+_PIECE = 1 << 20
+
+
 def read(path: str, limit: int) -> bytes:
     """The whole file, at most ``limit`` bytes (one more is ``OSError``). Never follows a link."""
     descriptor = os.open(path, os.O_RDONLY | _OLD)
     with open(descriptor, "rb") as file:
-        data = file.read(limit + 1)
+        # In pieces, because Python asks for all the memory that a read could need before it reads.
+        data = piece = file.read(min(limit + 1, _PIECE))
+        while len(piece) == _PIECE and len(data) <= limit:
+            piece = file.read(_PIECE)
+            data += piece
     if len(data) > limit:
         raise OSError(27, "larger than it can be", path)
     return data
