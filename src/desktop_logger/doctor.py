@@ -150,7 +150,7 @@ def _backends() -> list[Finding]:
     from . import capture
 
     findings = []
-    for name in ("x11", "pynput"):
+    for name in ("x11", "evdev", "pynput"):
         probe = capture.load(name).probe()
         findings.append(Finding(f"backend {name}", probe.viable, probe.reason, probe.remedy, False))
     try:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from desktop_logger.capture import GATHER_S
+from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import Button, KeyClass, Reason
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, END, GAP, KEY, RECORD, RECORD_BYTES, RELEASE_STREAM, START, Redacted
@@ -21,6 +23,8 @@ Record = tuple[int, int, int, int, int, int, int]
 
 class Typist:
     """A backend with a key press every 10 ms; counts how often it is read."""
+
+    gather_s = GATHER_S
 
     def __init__(self) -> None:
         self.reads = 0
@@ -100,6 +104,19 @@ def test_heartbeats_keep_it_alive_and_q_ends_it(pipes: Pipes) -> None:
     assert [*source.run()] == ["running"]
     assert source.status == 0
     assert [record[1] for record in pipes.read()] == [START, END]
+
+
+def test_a_backend_that_loses_its_input_loses_nothing_that_it_saw(pipes: Pipes) -> None:
+    class Losing(Typist):
+        def read(self) -> Batch:
+            if self.reads == 5:
+                raise Unavailable("gone")
+            return super().read()
+
+    source = Source(Losing(), grant(), Outlet(pipes.records_in), pipes.beats)
+    with pytest.raises(Unavailable, match="gone"):
+        [*source.run()]
+    assert [record[1] for record in pipes.read()] == [START, *[KEY] * 5, END]
 
 
 def test_the_outlet_writes_whole_chunks_and_bounds_what_waits(pipes: Pipes) -> None:

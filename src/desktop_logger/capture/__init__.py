@@ -5,6 +5,7 @@ gives a ``Capture``, which yields batches of classified events: a raw code lives
 in a table during the one pass over it, and is overwritten.
 
 ``x11``         XInput2 raw events of a local X server: lossless, exact times, true deltas
+``evdev``       the kernel's input devices, for Wayland and the console
 ``pynput``      the portable one: macOS, Windows, and X servers without XInput2
 ``replay:FILE`` a recorded or written input file, for tests, previews and demonstrations
 """
@@ -32,8 +33,14 @@ class DisplayLost(Unavailable):
     """The display went away while recording."""
 
 
+GATHER_S = 0.05
+
+
 class Capture(Protocol):
     """Input being captured. Times are ms of the monotonic clock."""
+
+    gather_s: float
+    """How long input may lie before it is read; the longer, the fewer wake-ups."""
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when there is input, or -1 where ``due`` decides alone."""
@@ -70,6 +77,10 @@ def load(name: str) -> Backend:
         from .x11 import X11
 
         return X11()
+    if kind == "evdev" and not argument:
+        from .evdev import Evdev
+
+        return Evdev()
     if kind == "pynput" and not argument:
         from .pynput import Pynput
 
@@ -78,7 +89,7 @@ def load(name: str) -> Backend:
         from .replay import Replay
 
         return Replay(argument)
-    raise UsageError(f"there is no backend {name}", "Backends: auto, x11, pynput, replay:FILE.")
+    raise UsageError(f"there is no backend {name}", "Backends: auto, x11, evdev, pynput, replay:FILE.")
 
 
 def in_wayland() -> bool:
@@ -102,13 +113,17 @@ def choose(name: str) -> tuple[str, str]:
             name = "replay:" + os.path.abspath(name.partition(":")[2])
         return name, why
     if in_wayland():
+        probe = load("evdev").probe()
+        if probe.viable:
+            return "evdev", f"auto: {probe.reason}"
         raise Unavailable(
-            "this is a Wayland session, in which x11 and pynput would see only some windows' input, and say nothing",
-            "Log in to an X11 session. This version has no backend that sees all input under Wayland.",
+            "this is a Wayland session, in which x11 and pynput would see only some windows' input, and say nothing; "
+            f"evdev: {probe.reason}",
+            f"{probe.remedy} Or log in to an X11 session.",
         )
     refused: list[str] = []
     remedy: str | None = None
-    for candidate in ("x11", "pynput") if sys.platform not in ("darwin", "win32") else ("pynput",):
+    for candidate in ("x11", "pynput", "evdev") if sys.platform not in ("darwin", "win32") else ("pynput",):
         probe = load(candidate).probe()
         if probe.viable:
             why = f"auto: {probe.reason}"

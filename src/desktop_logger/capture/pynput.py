@@ -21,7 +21,7 @@ from desktop_logger.records.classes import CTRL, MODIFIER_BITS, Button, Directio
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 
-from . import DisplayLost, Probe
+from . import GATHER_S, DisplayLost, Probe
 from .opening import open_display
 
 QUEUE = 16_384
@@ -99,6 +99,8 @@ def _quiet_threads() -> None:
 
 class PynputCapture:
     """Listeners running. Keys that are down are remembered while they are down, to tell autorepeat from typing."""
+
+    gather_s = GATHER_S
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
         keyboard, mouse = _listeners()

@@ -27,7 +27,7 @@ from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 from desktop_logger.records.profiles import EVENTS
 
-from . import Probe
+from . import GATHER_S, Probe
 
 _FIELDS = {"key": {"down"}, "move": set(), "button": {"down"}, "scroll": set(), "focus": {"secure"}}
 _BUTTONS = {1: Button.LEFT, 2: Button.MIDDLE, 3: Button.RIGHT, 8: Button.BACK, 9: Button.FORWARD}
@@ -189,6 +189,8 @@ class Replay:
 
 class ReplayCapture:
     """A file being played. Scopes that are not granted are left out here already."""
+
+    gather_s = GATHER_S
 
     def __init__(self, path: str, scopes: tuple[str, ...]) -> None:
         reader = Reader(path)

@@ -17,7 +17,7 @@ from desktop_logger.consent.grant import Grant
 from desktop_logger.errors import Unavailable
 from desktop_logger.records.events import Batch, Event
 
-from . import DisplayLost, Probe, keymap, pointing, wire
+from . import GATHER_S, DisplayLost, Probe, keymap, pointing, wire
 from .raw import Parser
 
 READ_BYTES = 1 << 17
@@ -95,6 +95,8 @@ class _Asking:
 
 class X11Capture:
     """An open capture. Holds one read buffer, which is zero except while it is being parsed."""
+
+    gather_s = GATHER_S
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
         keyboard, pointer = "keyboard" in scopes, "pointer" in scopes

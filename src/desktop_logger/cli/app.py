@@ -89,7 +89,7 @@ def example(text: str) -> str:
 
 def build() -> typer.Typer:
     """Add every command, in order."""
-    from . import admin, consent, data, datasets, service, subject
+    from . import admin, consent, data, datasets, opening, service, subject
 
     app.add_typer(consent.app, name="consent")
     app.command("join", epilog=example("desktop-logger join policy.signed.json"))(consent.join)
@@ -99,6 +99,7 @@ def build() -> typer.Typer:
     data.register(app)
     app.add_typer(service.app, name="service")
     app.command("doctor", epilog=example("desktop-logger doctor"))(subject.doctor)
+    app.add_typer(opening.app, name="opener")
     app.command("uninstall", epilog=example("desktop-logger uninstall"))(service.uninstall)
     app.add_typer(admin.app, name="admin")
     app.add_typer(datasets.app, name="dataset")

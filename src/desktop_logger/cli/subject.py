@@ -10,7 +10,7 @@ import typer
 
 from desktop_logger.errors import Unavailable
 
-_BACKENDS = "auto, x11, pynput or replay:FILE"
+_BACKENDS = "auto, x11, evdev, pynput or replay:FILE"
 
 
 def start(

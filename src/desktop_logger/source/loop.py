@@ -4,7 +4,7 @@ It sees raw input for one batch and has neither a file nor a key. What leaves is
 
 1. Harden; read the grant to its end; open the backend; say ``running``.
 2. START. From then on, before every read of input, the supervisor's heartbeat must be at most 0.8 s old.
-3. Input is waited for, then left to gather for 50 ms, then read in one go: waking up is what costs.
+3. Input is waited for, then left to gather for a moment, then read in one go: waking up is what costs.
 4. After ten minutes, or when told to, the segment ends and the next begins: flush, END, START.
 5. Told to stop, left alone, or without a display: flush, END, and gone.
 
@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from desktop_logger.capture import Capture, DisplayLost
 from desktop_logger.consent.grant import Grant
+from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.layout import END, START
 from desktop_logger.records.profiles import SEGMENT_S
@@ -28,7 +29,6 @@ from desktop_logger.redaction import Redactor
 from .outlet import Outlet
 
 BEAT_S = 0.8
-GATHER_S = 0.05
 SEND_S = 1.0
 SETTLED_S = 1.0
 """No backend hands on an event later than this after it happened."""
@@ -74,6 +74,10 @@ class Source:
         except DisplayLost:
             status = DISPLAY_GONE
             yield "display_lost"
+        except Unavailable:
+            self._end()  # what was seen until then is not lost with it
+            self._leave()
+            raise
         self._end()
         self._leave()
         self._status = status
@@ -93,7 +97,7 @@ class Source:
         for descriptor, what in self._poll.poll(int(max(0.0, wait) * 1000) + 1):
             if descriptor == self._input:
                 self._poll.unregister(self._input)
-                self._read_at = time.monotonic() + GATHER_S
+                self._read_at = time.monotonic() + self._capture.gather_s
             elif descriptor == self._outlet.descriptor:
                 if what & ~select.POLLOUT:
                     raise BrokenPipeError
