@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [size] [storage] [cpu] [commands]``: all tables, or the named ones."""
+"""``python -m tests.benchmarks [size] [storage] [cpu] [events] [commands]``: all tables, or the named ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import platform
 import sys
 
-PARTS = ("size", "storage", "cpu", "commands")
+PARTS = ("size", "storage", "cpu", "events", "commands")
 
 
 def main(chosen: list[str]) -> int:

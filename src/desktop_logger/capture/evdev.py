@@ -113,15 +113,46 @@ def _refusal(answer: bytes) -> Unavailable | None:
     )
 
 
+class Reader:
+    """The one buffer into which all devices are read. It is zero except while it is being parsed."""
+
+    def __init__(self) -> None:
+        self._view = memoryview(bytearray(READ_BYTES))
+        self._zeros = memoryview(bytes(READ_BYTES))
+
+    def take(self, descriptor: int, device: Device, events: list[Event], presses: list[Press]) -> bool:
+        """Read what a device has, parse it, overwrite it. Whether the device is still there."""
+        while True:
+            try:
+                size = os.readv(descriptor, [self._view])
+            except BlockingIOError:
+                return True
+            except OSError:  # ENODEV: unplugged, or taken back
+                return False
+            if not size:
+                return False
+            try:
+                device.parse(self._view[: size - size % reports.INPUT_EVENT.size], events, presses)
+            finally:
+                self._view[:size] = self._zeros[:size]
+            if size < READ_BYTES:
+                return True
+
+    def skip(self, descriptor: int) -> None:
+        """Overwrite unseen what a device has."""
+        with contextlib.suppress(BlockingIOError):
+            size = os.readv(descriptor, [self._view])
+            self._view[:size] = self._zeros[:size]
+
+
 class EvdevCapture:
-    """An open capture. Holds one read buffer, which is zero except while it is being parsed."""
+    """An open capture: the devices, and the way to the opener."""
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
         self._keyboard, self._pointer = "keyboard" in scopes, "pointer" in scopes
         wanted = [name for name in ("keyboard", "pointer") if name in scopes]
         self.gather_s = GATHER_S
-        self._view = memoryview(bytearray(READ_BYTES))
-        self._zeros = memoryview(bytes(READ_BYTES))
+        self._reader = Reader()
         self._devices: dict[int, Device] = {}
         self._keys = Keys()
         self._away_since: int | None = None
@@ -153,7 +184,6 @@ class EvdevCapture:
         """Let go of the devices and of the opener; forget which keys are down."""
         for descriptor in list(self._devices):
             self._drop(descriptor)
-        self._view[:] = self._zeros
         self._poll.close()
         self._link.close()
 
@@ -178,24 +208,9 @@ class EvdevCapture:
         return Batch(events, now - SETTLE_MS)
 
     def _take(self, descriptor: int, events: list[Event], presses: list[Press]) -> None:
-        """Read what one device has, parse it, and overwrite it."""
-        device, view = self._devices[descriptor], self._view
-        while True:
-            try:
-                size = os.readv(descriptor, [view])
-            except BlockingIOError:
-                return
-            except OSError:  # ENODEV: unplugged, or taken back
-                size = 0
-            if not size:
-                self._drop(descriptor)
-                return
-            try:
-                device.parse(view[: size - size % reports.INPUT_EVENT.size], events, presses)
-            finally:
-                view[:size] = self._zeros[:size]
-            if size < READ_BYTES:
-                return
+        """Everything that one device has."""
+        if not self._reader.take(descriptor, self._devices[descriptor], events, presses):
+            self._drop(descriptor)
 
     def _hear(self, events: list[Event]) -> None:
         """What the opener says: a device, ``away`` or ``here``. Its silence for ever is the end."""
@@ -235,9 +250,7 @@ class EvdevCapture:
         try:
             device = self._examined(descriptor)
             os.set_blocking(descriptor, False)
-            with contextlib.suppress(BlockingIOError):  # what came before the mask
-                size = os.readv(descriptor, [self._view])
-                self._view[:size] = self._zeros[:size]
+            self._reader.skip(descriptor)  # what came before the mask
         except OSError:  # it is gone again
             os.close(descriptor)
             return

@@ -75,7 +75,7 @@ def uninstall() -> None:
     """Delete everything that this program keeps on this machine: data, keys, receipts, the service. It asks first."""
     from desktop_logger import control, keystore, store
     from desktop_logger.clock import Clock
-    from desktop_logger.daemon import service
+    from desktop_logger.daemon import device_opener, service
     from desktop_logger.paths import home
 
     place = home()
@@ -105,6 +105,8 @@ def uninstall() -> None:
         print(f"Left as they were in {place.root}: {', '.join(kept)}")
         if "outbox" in kept:
             print("The outbox holds what your organisation has yet to be told. Carry it over, then delete it.")
+    if os.path.exists("/" + device_opener.PROGRAM):
+        print("The device opener belongs to the machine and stays; to remove it: sudo desktop-logger opener remove")
     print("Deleted. The program itself goes the way it came, for example: pip uninstall desktop-logger")
 
 
