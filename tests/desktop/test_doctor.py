@@ -127,8 +127,8 @@ def test_the_bus_with_and_without_a_tray(person: Person) -> None:
     empty = subprocess.Popen(
         ["dbus-daemon", "--session", "--print-address", "--nofork", "--nopidfile"], stdout=subprocess.PIPE, text=True
     )
+    assert empty.stdout
     try:
-        assert empty.stdout
         found = findings(person, 0, DBUS_SESSION_BUS_ADDRESS=empty.stdout.readline().strip())
         assert "no tray" in found["tray and notifications"]["found"]
     finally:
