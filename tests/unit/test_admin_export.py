@@ -490,7 +490,12 @@ def test_an_accepted_bundle_still_does_not_open_with_another_admins_key(
     elsewhere = Organisation(str(tmp_path / "elsewhere"), clock)
     known = organisation.folder.ledger.known()
     with pytest.raises(Unreadable):
-        opening.accept(str(only(subject)), elsewhere.keys, known, "improve-tools", "2026-01-01")
+        opening.accept(
+            str(only(subject)),
+            opening.Expected(
+                elsewhere.keys.reader.seeds(), organisation.keys.controller.public, known, "improve-tools", "2026-01-01"
+            ),
+        )
 
 
 def test_a_published_dataset_needs_the_policys_group(tmp_path: Path, organisation: Organisation) -> None:

@@ -1,22 +1,32 @@
-"""Where jobs run: threads of this process (numpy, zstd and OpenSSL let go of the interpreter), or a Ray cluster.
+"""Where jobs run: this process, processes beside it, or a Ray cluster.
 
-Both run the very same function on the very same jobs, with a bounded number under way, and give results as they come.
-A lost Ray worker's job is run again by Ray; a job writes its part whole or not at all, so running it twice is the same.
-Ray is the extra ``fleet``; nothing of it is loaded otherwise.
+All run the very same function on the very same jobs, with a bounded number under way, and give results as they come.
+Threads would not help: a bundle is many small steps, between which the interpreter's lock is held (measured 1.05 to
+1.2 times with two). A lost Ray worker's job is run again by Ray; a job writes its part whole or not at all, so running
+it twice is the same. Ray is the extra ``fleet``; nothing of it is loaded otherwise.
+
+Invariants: whatever ends this process ends its workers, and with them the keys that they hold; a worker that is ended
+by something else ends the run, with a reason.
 """
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as first_of
 from typing import Any, TypeVar
 
 from desktop_logger.errors import Unavailable, UsageError
 
 ENGINES = ("local", "ray")
-MOST_THREADS = 6
-"""Each holds a row group, about 40 MB: with more, memory would grow and, with small bundles, nothing be gained."""
+MOST_WORKERS = 4
+"""Each holds a row group and the libraries, some 90 MB: with more, memory would grow beyond what is promised."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -30,31 +40,65 @@ def check(engine: str) -> None:
 
 
 def run(
-    engine: str, function: Callable[[In], Out], jobs: Iterable[In], *, address: str | None = None, workers: int = 0
-) -> Iterator[Out]:
-    """Results of all jobs, in the order in which they are ready. Errors of a job end the run."""
-    if engine == "local":
-        return _threads(function, jobs, workers or min(max(os.cpu_count() or 1, 1), MOST_THREADS))
-    check(engine)
-    return _ray(function, jobs, address)
+    engine: str, function: Callable[[In], Out], jobs: Iterable[In], *, address: str | None = None, workers: int = 0,
+    enough: int = 1,
+) -> Iterator[Out]:  # fmt: skip
+    """Results of all jobs, in the order in which they are ready. Errors of a job end the run.
 
-
-def _threads(function: Callable[[In], Out], jobs: Iterable[In], workers: int) -> Iterator[Out]:
+    ``workers`` 0: one for each core. With fewer jobs than ``enough`` no process is worth its start.
+    """
+    if engine != "local":
+        check(engine)
+        return _ray(function, jobs, address)
+    workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
     coming = iter(jobs)
-    with ThreadPoolExecutor(workers, "export") as pool:
+    first = list(itertools.islice(coming, enough if workers > 1 else 0))
+    jobs = itertools.chain(first, coming)
+    return map(function, jobs) if workers == 1 or len(first) < enough else _processes(function, jobs, workers)
+
+
+def _processes(function: Callable[[In], Out], coming: Iterator[In], workers: int) -> Iterator[Out]:
+    # spawned, not forked: Arrow has threads, and a fork would take along everything that this process holds
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin, (function,)) as pool:
         under_way: set[Future[Out]] = set()
         try:
             while True:
-                while len(under_way) < workers + 1 and (job := next(coming, None)) is not None:
-                    under_way.add(pool.submit(function, job))
+                while len(under_way) < 2 * workers and (job := next(coming, None)) is not None:
+                    under_way.add(pool.submit(_do, job))
                 if not under_way:
                     return
                 ready, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                 for one in ready:
                     yield one.result()
+        except BrokenProcessPool:
+            raise Unavailable("a process of this export was ended", "Run the same command again: it goes on.") from None
         finally:
             for one in under_way:
                 one.cancel()
+
+
+_function: Callable[[Any], Any] | None = None
+
+
+def _begin(function: Callable[[Any], Any]) -> None:
+    """In a worker: what it is to do; Ctrl-C is the first process's to answer, whose end is this one's end."""
+    global _function  # noqa: PLW0603 - once a process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    _function = function
+
+
+def _end_with(sentinel: int) -> None:
+    first_of([sentinel])
+    os._exit(1)
+
+
+def _do(job: Any) -> Any:
+    assert _function is not None  # noqa: S101 - set before any job comes
+    return _function(job)
 
 
 def _ray(function: Callable[[In], Out], jobs: Iterable[In], address: str | None) -> Iterator[Out]:

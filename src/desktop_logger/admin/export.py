@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from desktop_logger import disk
@@ -24,19 +25,20 @@ from desktop_logger.clock import Clock, day
 from desktop_logger.dataset.card import Terms, card
 from desktop_logger.dataset.folder import read_card, write_card
 from desktop_logger.dataset.parts import check_format, unwritable
-from desktop_logger.errors import DesktopLoggerError, Refused, UsageError
+from desktop_logger.errors import Refused, UsageError
 from desktop_logger.policy import Policy
 
-from . import books, engines, lineage, outboxes
+from . import books, engines, lineage, opening, outboxes
 from .acknowledging import Sender
 from .books import Books, Wanted, policy_key
 from .folder import Folder, Keys
-from .opening import Accepted, accept
 from .outboxes import Refusal
-from .tasks import carry_out
+from .tasks import carry_out, check_all
 
 _CHUNK = 32
 """Bundles that are checked in one go."""
+_ENOUGH = 1024
+"""Bundles from which processes of their own are worth their start (about a second of work)."""
 
 
 class Order(NamedTuple):
@@ -140,16 +142,9 @@ def _carried_out(  # noqa: PLR0917 - one caller
         # 2. bundles, one by one
         step = _shown("checking", progress=progress)
 
-        def check(paths: list[str]) -> list[Accepted | Refusal]:
-            found: list[Accepted | Refusal] = []
-            for path in paths:
-                try:
-                    found.append(accept(path, keys, known, order.purpose, today, demo=demo))
-                except DesktopLoggerError as error:
-                    found.append(Refusal(path, error.message))
-            return found
-
-        for some in engines.run("local", check, _chunks(outboxes.bundles(order.sources)), workers=workers):
+        expected = opening.Expected(keys.reader.seeds(), keys.controller.public, known, order.purpose, today, demo)
+        check, chunks = partial(check_all, expected=expected), _chunks(outboxes.bundles(order.sources))
+        for some in engines.run("local", check, chunks, workers=workers, enough=_ENOUGH // _CHUNK):
             for one in some:
                 if isinstance(one, Refusal):
                     refused.append(one)
@@ -177,13 +172,14 @@ def _carried_out(  # noqa: PLR0917 - one caller
         total = work.count()
         step = _shown("exporting", progress=progress)
         step(total - work.count("part IS NULL"), total)
-        for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers):
+        enough = _ENOUGH // books.BUNDLES_A_PART
+        for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers, enough=enough):
             refused += work.done(done)
             step(len(done.written) + len(done.refused), total)
         refused += few()  # what could not be read may have left too few
         if total and work.count() != work.count("part IS NOT NULL"):
             work.settle()
-            for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers):
+            for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers, enough=enough):
                 refused += work.done(done)
         work.settle()
         if not work.count():

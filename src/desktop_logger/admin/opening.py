@@ -13,9 +13,10 @@
                fits its commitment
            11. every part of every frame opens
 
-``accept`` needs the admin's key; ``read`` needs only the keys of this segment's granted scopes, so that it can run
-elsewhere. That every record is in the vocabulary is checked where columns are made of them (``tasks``). A bundle that
-fails says why and stops no other. Nothing here knows the subject's machine or the store.
+``accept`` needs the admin's key, and runs in the processes of one command only; ``read`` needs only the keys of this
+segment's granted scopes, so that it can run elsewhere. That every record is in the vocabulary is checked where columns
+are made of them (``tasks``). A bundle that fails says why and stops no other. Nothing here knows the subject's machine
+or the store.
 """
 
 from __future__ import annotations
@@ -37,11 +38,10 @@ from desktop_logger.errors import IntegrityError, Refused, Unreadable
 from desktop_logger.inspection.columns import ordered
 from desktop_logger.policy import Policy
 from desktop_logger.records.profiles import PROFILES, may_become
-from desktop_logger.sealing import hexdigest
+from desktop_logger.sealing import Reader, fingerprint, hexdigest, reader_from
 from desktop_logger.segments import format as segment_format
 from desktop_logger.segments import reading
 
-from .folder import Keys
 from .ledger import Known
 
 MOST_RECORDS = 1 << 20
@@ -104,30 +104,50 @@ def contents_of(path: str, limit: int) -> bytes:
         raise IntegrityError(f"cannot be read: {error.strerror}") from None
 
 
-def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, demo: bool = False) -> Accepted:
-    """Checks 1 to 8. ``demo`` accepts receipts of the demonstration only, and nothing else does."""
+class Expected(NamedTuple):
+    """What bundles are checked against, in a form that another process of this command can be given."""
+
+    seeds: tuple[bytes, ...]
+    """Of the admin's reader key, or of both holders'."""
+    controller: bytes
+    """The public key that signs policies here."""
+    known: Known
+    purpose: str
+    today: str
+    demo: bool = False
+    """Accept receipts of the demonstration, and nothing else."""
+
+    @property
+    def reader(self) -> Reader:
+        """The key that opens."""
+        return _reader(self.seeds)
+
+
+def accept(path: str, expected: Expected) -> Accepted:
+    """Checks 1 to 9."""
+    known, reader = expected.known, expected.reader
     # 1. format
     bundle = load(path)
     if bundle.digest in known.gone:
         raise Refused("erased at the person's request")
     # 2. addressed to us
-    me = keys.who
-    contents = format_.open_contents(bundle, me, keys.reader)
+    me = fingerprint(reader.public)
+    contents = format_.open_contents(bundle, me, reader)
     manifest = format_.manifest_of(contents["manifest"])
     if manifest.bundle != bundle.id:
         raise IntegrityError("the manifest is another bundle's")
     # 3. the receipt
     text = _bytes(contents["receipt"], "receipt")
-    receipt = _verified(text)
-    if hexdigest(text) != manifest.receipt:
+    receipt, text_digest = _verified(text)
+    if text_digest != manifest.receipt:
         raise IntegrityError("the receipt is not the one that the manifest names")
     # 4. the policy
-    signed, payload = _opened(_bytes(contents["policy"], "policy"))
-    _check_policy(signed, payload, receipt, keys)
+    signed, payload_digest = _opened(_bytes(contents["policy"], "policy"))
+    _check_policy(signed, payload_digest, receipt, expected.controller)
     # 5. the person
     subject = receipt.parties.subject
-    if (receipt.processing.notice.id == notices.DEMO) != demo:
-        raise Refused("a receipt of the demonstration" if not demo else "not a receipt of the demonstration")
+    if (receipt.processing.notice.id == notices.DEMO) != expected.demo:
+        raise Refused("a receipt of the demonstration" if not expected.demo else "not a receipt of the demonstration")
     if subject.identity_fingerprint not in known.subjects:
         raise Refused(
             f"from somebody who is not registered ({subject.identity_fingerprint})",
@@ -139,17 +159,17 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
     # 7. not erased, not over
     if (device.hex(), manifest.segment) in known.erased:
         raise Refused("erased at the person's request")
-    if today > manifest.delete_after:
+    if expected.today > manifest.delete_after:
         raise Refused(f"its time was over on {manifest.delete_after}: delete it")
     # 8. the purpose
     granted = {one.id: one.text for one in receipt.processing.purposes if one.granted}
-    if purpose not in granted or purpose not in manifest.purposes:
-        raise Refused(f"the person did not agree to the purpose {purpose}")
+    if expected.purpose not in granted or expected.purpose not in manifest.purposes:
+        raise Refused(f"the person did not agree to the purpose {expected.purpose}")
     scopes = next((one.scopes for one in receipt.processing.recipients if one.fingerprint == me), ())
     if not scopes:
         raise Refused("the receipt grants nothing to this admin's key")
-    terms = tuple(one.profile for one in (receipt.processing.release, signed.release) if one is not None)
-    if len(terms) < 2:
+    profiles = tuple(one.profile for one in (receipt.processing.release, signed.release) if one is not None)
+    if len(profiles) < 2:
         raise Refused("the person agreed to no release")
     return Accepted(
         path=path,
@@ -161,17 +181,18 @@ def accept(path: str, keys: Keys, known: Known, purpose: str, today: str, *, dem
         subject=subject.identity_fingerprint,
         receipt=manifest.receipt,
         scopes=tuple(scopes),
-        terms=terms,
-        purpose_text=granted[purpose],
+        terms=profiles,
+        purpose_text=granted[expected.purpose],
         policy=signed,
-        keys=_scope_keys(bundle, manifest, scopes, keys),
+        keys=_scope_keys(bundle, manifest, scopes, me, reader),
     )
 
 
-def _scope_keys(bundle: Bundle, manifest: Manifest, granted: Collection[str], keys: Keys) -> dict[str, bytes]:
+def _scope_keys(
+    bundle: Bundle, manifest: Manifest, granted: Collection[str], me: str, reader: Reader
+) -> dict[str, bytes]:
     """Check 9. The stanzas are bound to the stream's header: a key of another stream does not open."""
     found: dict[str, bytes] = {}
-    me = keys.who
     header_digest = bytes.fromhex(manifest.stream)
     for stanza in map(keystore.stanza_from_wire, bundle.stanzas):
         if stanza.reader != me:
@@ -180,7 +201,7 @@ def _scope_keys(bundle: Bundle, manifest: Manifest, granted: Collection[str], ke
             raise IntegrityError(f"a stanza for {stanza.scope}, which was not granted to this admin")
         info = segment_format.stanza_info("admin", stanza.scope, header_digest)
         try:
-            found[stanza.scope] = keys.reader.open(stanza.sealed, info)
+            found[stanza.scope] = reader.open(stanza.sealed, info)
         except Unreadable:
             raise Unreadable(
                 f"the key for {stanza.scope} is not the one of the stream that the manifest names"
@@ -193,37 +214,38 @@ def _scope_keys(bundle: Bundle, manifest: Manifest, granted: Collection[str], ke
 # Thousands of bundles share a few receipts and policies: each is checked once and kept once.
 
 
+@lru_cache(maxsize=4)
+def _reader(seeds: tuple[bytes, ...]) -> Reader:
+    return reader_from(seeds)
+
+
 @lru_cache(maxsize=512)
-def _verified(text: bytes) -> Receipt:
-    return receipts.verify(text)
+def _verified(text: bytes) -> tuple[Receipt, str]:
+    return receipts.verify(text), hexdigest(text)
 
 
 @lru_cache(maxsize=64)
-def _opened(text: bytes) -> tuple[Policy, bytes]:
-    return policy.open_signed(text, "the bundle's policy")
+def _opened(text: bytes) -> tuple[Policy, str]:
+    signed, payload = policy.open_signed(text, "the bundle's policy")
+    return signed, hexdigest(payload)
 
 
-def _check_policy(signed: Policy, payload: bytes, receipt: Receipt, keys: Keys) -> None:
-    if (
-        signed.controller is None
-        or receipts.unbase64(signed.controller.public, 32, "controller.public") != keys.controller.public
-    ):
+def _check_policy(signed: Policy, payload_digest: str, receipt: Receipt, controller: bytes) -> None:
+    if signed.controller is None or receipts.unbase64(signed.controller.public, 32, "controller.public") != controller:
         raise Refused("under the policy of another organisation")
     if receipt.processing.meaning.controller != signed.controller.public:
         raise IntegrityError("the receipt is for another organisation than the policy")
     shown = receipt.processing.policy
     # the policy in force may be a later one of ours that asks for less: the person did not sign again for it
-    if shown.id != signed.id or (shown.sha256 != hexdigest(payload) and signed.version <= shown.version):
+    if shown.id != signed.id or (shown.sha256 != payload_digest and signed.version <= shown.version):
         raise IntegrityError("the policy is neither the one that the person was shown nor a later one")
 
 
 def read(one: Readable) -> Session:
     """Checks 10 and 11: all records of the bundle's granted scopes, in order."""
-    bundle = load(one.path)
-    if bundle.digest != one.digest:
-        raise IntegrityError("the file changed while it was being exported")
+    stream = format_.stream_of(contents_of(one.path, format_.FILE_LIMIT), one.digest)
     # 10. the stream
-    body = segment_format.scan(bundle.stream)
+    body = segment_format.scan(stream)
     header = body.header
     named = (header.segment, body.header_digest.hex(), header.profile, header.scopes, header.receipt, header.stream)
     if named != (one.segment, one.stream, one.profile, one.carried, one.receipt, "release"):

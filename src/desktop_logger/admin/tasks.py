@@ -1,4 +1,4 @@
-"""The unit of work of an export: some bundles in, one part out. The same function runs in a thread or on a cluster.
+"""The units of work of an export: bundles to check, and some bundles in, one part out, here or on a cluster.
 
 A job carries paths and the scope keys of exactly its segments, and nothing that opens anything else; what comes back
 are numbers, refusals and counts. Invariants: a part appears whole or not at all; running a job twice gives the same
@@ -16,7 +16,19 @@ from desktop_logger.errors import DesktopLoggerError, IntegrityError, Unavailabl
 from desktop_logger.inspection.columns import check
 from desktop_logger.records.profiles import PROFILES
 
-from .opening import Readable, read
+from .opening import Accepted, Expected, Readable, accept, read
+from .outboxes import Refusal
+
+
+def check_all(paths: list[str], expected: Expected) -> list[Accepted | Refusal]:
+    """What may be read of these bundles; for the rest, why not."""
+    found: list[Accepted | Refusal] = []
+    for path in paths:
+        try:
+            found.append(accept(path, expected))
+        except DesktopLoggerError as error:
+            found.append(Refusal(path, error.message))
+    return found
 
 
 class Job(NamedTuple):

@@ -8,7 +8,7 @@ from .acknowledgement import SUFFIX as ACK_SUFFIX
 from .erasure import LIMIT as ERASURE_LIMIT
 from .erasure import SUFFIX as ERASURE_SUFFIX
 from .erasure import Erasure, parse_erasure, write_erasure
-from .format import FILE_LIMIT, FIRST, MAGIC, SUFFIX, Bundle, check_signature, open_contents, parse, write
+from .format import FILE_LIMIT, FIRST, MAGIC, SUFFIX, Bundle, check_signature, open_contents, parse, stream_of, write
 from .manifest import Manifest, manifest_of
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "parse",
     "parse_acknowledgement",
     "parse_erasure",
+    "stream_of",
     "write",
     "write_erased",
     "write_erasure",

@@ -178,6 +178,22 @@ def parse(data: bytes) -> Bundle:
     )
 
 
+def stream_of(data: bytes, header_digest: str) -> bytes:
+    """The stream of a bundle that ``parse`` accepted before and knew by its header's digest.
+
+    Nothing else is looked at again. Raises ``IntegrityError`` where the bytes are no longer those.
+    """
+    start = len(MAGIC) + _LENGTH.size
+    length = int.from_bytes(data[len(MAGIC) : start], "little")
+    header = data[start : start + length]
+    if hexdigest(header) == header_digest:
+        part = canonical_object(header, "the bundle's header")["parts"][-1]
+        stream = data[len(data) - part["bytes"] :]
+        if hexdigest(stream) == part["sha256"]:
+            return stream
+    raise IntegrityError("the file changed after it was checked")
+
+
 def open_contents(bundle: Bundle, fingerprint: str, reader: Reader) -> dict[str, Any]:
     """``manifest``, ``receipt`` and ``policy``, opened by one recipient. Raises ``Unreadable`` for any other."""
     sealed = bundle.sealed.get(fingerprint)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from desktop_logger.errors import Unavailable
 from desktop_logger.inspection.columns import Codes, Columns, Records, columns, joined
@@ -131,13 +132,22 @@ def _piece(piece: list[Session], found: Columns) -> Any:
             arrays.append(arrow.nulls(count, declared.type))
         else:
             values, present = found.fields[field.name]
-            mask = None if present is None else ~present
             if field.kind == "words":
-                codes = arrow.array(values.view(np.int8), mask=mask)
+                codes = _array(arrow.int8(), values.view(np.int8), present)
                 arrays.append(arrow.DictionaryArray.from_arrays(codes, _words(field.words)))
             else:
-                arrays.append(arrow.array(values.astype(declared.type.to_pandas_dtype(), copy=False), mask=mask))
+                width = np.dtype(str(declared.type))
+                arrays.append(_array(declared.type, values.astype(width, copy=False), present))
     return arrow.Table.from_arrays(arrays, schema=schema())
+
+
+def _array(kind: Any, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None) -> Any:
+    """Numbers as an Arrow array; nothing is left in a place that has no value."""
+    arrow = pyarrow()
+    if present is None:
+        return arrow.Array.from_buffers(kind, values.size, [None, arrow.py_buffer(np.ascontiguousarray(values))])
+    kept = arrow.py_buffer(values * present)
+    return arrow.Array.from_buffers(kind, values.size, [arrow.py_buffer(np.packbits(present, bitorder="little")), kept])
 
 
 @lru_cache(maxsize=16)

@@ -180,18 +180,28 @@ def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
     """The columns of records of one profile. Raises ``IntegrityError`` for a record outside the vocabulary."""
     plan = _plan(profile.name)
     kind = np.ascontiguousarray(records["kind"])
-    record = plan.kinds[kind]
-    if np.any(record == _UNKNOWN) or not plan.scopes[kind, scopes].all():
+    # which kinds stand in which scopes: some dozens of pairs, however many records
+    pairs = np.bincount(kind.astype(np.uint16) * len(SCOPES) + scopes, minlength=256 * len(SCOPES))
+    seen = pairs.reshape(256, len(SCOPES)) > 0
+    if np.any(seen & ~plan.scopes):
         raise _outside()
-    fields = {"record": Column(record, None)}
-    seen = np.bincount(kind, minlength=256).astype(np.bool_)
+    fields = {"record": Column(plan.kinds[kind], None)}
+    kinds = [int(one) for one in np.flatnonzero(seen.any(axis=1))]
+    masks = {one: kind == one for one in kinds}
+    presences: dict[tuple[int, ...], npt.NDArray[np.bool_]] = {}
+    slots: dict[str, npt.NDArray[Any]] = {}
     for reading in plan.readings:
-        if not np.any(reading.kinds & seen):
+        having = tuple(one for one in kinds if reading.kinds[one])
+        if not having:
             continue
-        present = reading.kinds[kind]
-        values = np.ascontiguousarray(records[reading.slot])
+        if having not in presences:
+            presences[having] = np.logical_or.reduce([masks[one] for one in having])
+        present = presences[having]
+        if reading.slot not in slots:
+            slots[reading.slot] = np.ascontiguousarray(records[reading.slot])
+        values = slots[reading.slot]
         if reading.codes is not None:
-            if values.dtype != np.uint8 and int(np.max(values, where=present, initial=0)) > 255:
+            if values.dtype != np.uint8 and int((values * present).max(initial=0)) > 255:
                 raise _outside()
             if reading.name in _SAYS_NOTHING:
                 present = present & (values != _SAYS_NOTHING[reading.name])
@@ -200,8 +210,9 @@ def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
                 raise _outside()
         else:
             values = values.view(np.int16) if reading.low < 0 else values
-            beyond = int(np.max(values, where=present, initial=0)) > reading.high
-            if beyond or (reading.low < 0 and int(np.min(values, where=present, initial=0)) < reading.low):
+            here = values * present  # 0, which every bound allows, where the record has no such value
+            beyond = int(here.max(initial=0)) > reading.high
+            if beyond or (reading.low < 0 and int(here.min(initial=0)) < reading.low):
                 raise _outside()
         fields[reading.name] = Column(values, None if present.all() else present)
     fields["scope"] = Column(scopes, None)

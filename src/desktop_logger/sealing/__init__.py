@@ -36,6 +36,7 @@ from .wrapping import (
     ReaderPair,
     lock_with_passphrase,
     pair_public,
+    reader_from,
     seal_to,
     unlock_with_passphrase,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "pair_public",
     "parse_canonical",
     "random_id",
+    "reader_from",
     "seal_to",
     "unlock_with_passphrase",
     "verify",

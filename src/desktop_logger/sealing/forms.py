@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from base64 import b32encode
 from typing import Any
 
@@ -53,10 +52,9 @@ def _utf16(key: str) -> bytes:
 def parse_canonical(data: bytes) -> Any:
     """The value of canonical JSON. Raises ``IntegrityError`` when ``data`` is not exactly its own canonical form."""
     try:
-        value = json.loads(data.decode("utf-8"), parse_float=_no_float, parse_constant=_no_float)
-        # What came out of JSON without floats, small integers and ASCII throughout needs no look at each value.
-        plain = data.isascii() and not _LONG_NUMBER.search(data)
-        same = (_encode_plain(value) if plain else canonical(value)) == data
+        value = _DECODER.decode(data.decode("utf-8"))
+        # what came out of JSON without floats and long numbers, ASCII throughout, needs no look at each value
+        same = (_encode_plain(value) if data.isascii() else canonical(value)) == data
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         same = False
     if not same:
@@ -70,15 +68,24 @@ def canonical_without(data: bytes, value: dict[str, Any], name: str) -> bytes:
     return _encode_plain(rest) if data.isascii() else canonical(rest)
 
 
-_LONG_NUMBER = re.compile(rb"[:,\[]-?\d{16}|^-?\d{16}")  # may be inside a string: then it is only slower
-
-
 def _no_float(_text: str) -> Any:
     raise ValueError("a number with a fraction has no canonical form")
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if abs(value) > LARGEST_INT:
+        raise ValueError("an integer beyond 2**53 - 1 has no canonical form")
+    return value
+
+
+# made once: a large document is read and written back for every bundle, and making these costs as much as a small one
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float, parse_int=_whole)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 def _encode_plain(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def digest(data: Bytes) -> bytes:

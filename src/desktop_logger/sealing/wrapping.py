@@ -64,6 +64,10 @@ class ReaderKey:
         """The 32 secret bytes."""
         return self._seed
 
+    def seeds(self) -> tuple[bytes, ...]:
+        """The same, as for a pair."""
+        return (self._seed,)
+
     def open(self, sealed: bytes, info: bytes) -> bytes:
         """What ``seal_to`` sealed to this key with the same ``info``. Raises ``Unreadable``."""
         try:
@@ -83,12 +87,24 @@ class ReaderPair:
         self.public = pair_public(one.public, other.public)
         """2432 bytes."""
 
+    def seeds(self) -> tuple[bytes, ...]:
+        """Both secrets."""
+        return self._inner.seed(), self._outer.seed()
+
     def open(self, sealed: bytes, info: bytes) -> bytes:
         """What ``seal_to`` sealed to this pair with the same ``info``. Raises ``Unreadable``."""
         return self._inner.open(self._outer.open(sealed, info + _OUTER), info + _INNER)
 
 
 Reader = ReaderKey | ReaderPair
+
+
+def reader_from(seeds: tuple[bytes, ...]) -> Reader:
+    """The reader of one seed or two. Raises ``Unreadable`` for a wrong length."""
+    keys = [ReaderKey.from_seed(one) for one in seeds]
+    return ReaderPair(*keys) if len(keys) == 2 else keys[0]
+
+
 _INNER, _OUTER = b"/inner", b"/outer"
 
 

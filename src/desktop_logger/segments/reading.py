@@ -50,13 +50,14 @@ def unpack_all(parts: Iterable[bytes], most: int = LARGEST_FILE) -> np.ndarray[t
             total += count
             if total > most:  # compressed well, a small file could ask for all memory
                 raise IntegrityError("more records than a segment can hold")
-    rows = np.empty((total, RECORD_BYTES), np.uint8)
-    at = 0
-    for count, data in zip(counts, datas, strict=True):
-        rows[at : at + count] = np.frombuffer(data, np.uint8).reshape(RECORD_BYTES, count).T
-        at += count
+    if not total:
+        return np.empty(0, RECORDS)
+    planes = [np.frombuffer(data, np.uint8).reshape(RECORD_BYTES, -1) for data in datas]
+    rows = np.ascontiguousarray(np.concatenate(planes, axis=1).T)
     records = rows.view(RECORDS).reshape(total)
-    if total:
+    if len(counts) == 1:
+        records["t"] = np.cumsum(records["t"], dtype=np.uint32)
+    else:
         # each part's differences begin anew: what stood before it is taken off again
         times = np.cumsum(records["t"], dtype=np.uint32)
         starts = np.cumsum([0, *counts[:-1]])
