@@ -48,9 +48,9 @@ soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then
 	@$(BIN)/python -m tests.soak.consent 1000 10000
 
 fleet: install ## ten thousand bundles, an erasure out of a thousand, a Ray worker killed at work, other readers
-	@$(BIN)/python -c 'import ray, datasets, duckdb, polars' 2>/dev/null || $(BIN)/python -m pip install -q --group fleet -e '.[fleet]'
+	@$(BIN)/python -c 'import ray, obstore, moto, datasets, duckdb, polars' 2>/dev/null || $(BIN)/python -m pip install -q --group fleet -e '.[fleet,obstore]'
 	@$(BIN)/python -W ignore -m tests.soak.organisation
-	@$(BIN)/python -m pytest tests/unit/test_readers.py tests/unit/test_dataset.py tests/unit/test_fleet.py
+	@$(BIN)/python -m pytest tests/unit/test_readers.py tests/unit/test_object_storage.py tests/unit/test_dataset.py tests/unit/test_fleet.py
 
 leakage: install ## measure what the profiles still tell, and hold it to the budget (DATA=folder: your volunteers')
 	@sh $(SETUP) leakage $(VENV)

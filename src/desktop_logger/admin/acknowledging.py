@@ -14,6 +14,7 @@ from desktop_logger.bundle import ACK_SUFFIX, MOST_BUNDLES
 from desktop_logger.errors import Unavailable
 from desktop_logger.sealing import hexdigest
 
+from . import places
 from .folder import Folder, Keys
 
 
@@ -57,8 +58,8 @@ class Sender:
         """One file, whose name is the same when it is made again."""
         name = hexdigest(f"{what}/{place or ''}".encode())[:32] + ACK_SUFFIX
         if place is not None:
-            with suppress(OSError):
-                disk.replace(os.path.join(place, name), data)
+            with suppress(OSError, Unavailable):
+                places.write(os.path.join(place, name), data)
                 return
         self.kept += 1
         try:

@@ -12,7 +12,6 @@ import hmac
 import json
 import os
 import secrets
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ from desktop_logger.dataset.tally import Tally
 from desktop_logger.errors import DesktopLoggerError
 from desktop_logger.sealing import Kek, hexdigest, random_id
 
-from . import lineage
+from . import lineage, places
 from .folder import Folder
 from .ledger import Known
 from .opening import Accepted, Readable
@@ -66,10 +65,10 @@ class Books:
         self._kek = Kek.generate()
         state = json.dumps([*wanted])
         kept = dict(self.db.execute("SELECT name, value FROM meta"))
-        if kept.get("wanted") != state or not os.path.isdir(draft):
+        if kept.get("wanted") != state or not places.exists(draft):
             for table in ("meta", "bundles", "parts"):
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own three names
-            shutil.rmtree(draft, ignore_errors=True)
+            places.remove_all(draft)
             kept = {"wanted": state, "export": random_id(), "split": secrets.token_hex(32)}
             self.db.executemany("INSERT INTO meta VALUES (?, ?)", kept.items())
         self.export = kept["export"]
@@ -152,8 +151,7 @@ class Books:
         db = self.db
         stale = "SELECT part FROM bundles WHERE part IS NOT NULL AND fresh <> 1"
         for (part,) in db.execute(f"SELECT part FROM parts WHERE part IN ({stale})").fetchall():  # noqa: S608
-            with suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.draft, part))
+            places.remove(os.path.join(self.draft, part))
             db.execute("DELETE FROM parts WHERE part = ?", (part,))
         db.execute("DELETE FROM bundles WHERE fresh <> 1")
         db.execute("UPDATE bundles SET part = NULL, rows = NULL WHERE part NOT IN (SELECT part FROM parts)")
@@ -161,11 +159,12 @@ class Books:
         done = {str(part) for (part,) in db.execute("SELECT part FROM parts")}
         data = os.path.join(self.draft, "data")
         try:
-            os.makedirs(data, 0o700, exist_ok=True)
-            os.chmod(self.draft, 0o700)
-            for name in os.listdir(data):
+            if not places.is_remote(data):
+                os.makedirs(data, 0o700, exist_ok=True)
+                os.chmod(self.draft, 0o700)
+            for name in places.names(data):
                 if os.path.join("data", name) not in done:
-                    os.unlink(os.path.join(data, name))
+                    places.remove(os.path.join(data, name))
         except OSError as error:
             raise unwritable(self.draft, error) from None
 
@@ -303,7 +302,7 @@ def opened(folder: Folder, wanted: Wanted) -> Iterator[Books]:
 
 def discard(folder: Folder, out: str) -> None:
     """Remove what an unfinished export left."""
-    shutil.rmtree(out + ".partial", ignore_errors=True)
+    places.remove_all(out + ".partial")
     forget(folder, out)
 
 

@@ -15,6 +15,7 @@ only when nothing that is known of it is left. An export whose folder is gone mu
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection
 from contextlib import suppress
@@ -27,7 +28,7 @@ from desktop_logger.dataset import erasing
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, UsageError
 
-from . import books, lineage, outboxes
+from . import books, lineage, outboxes, places
 from .acknowledging import Sender
 from .folder import Folder, Keys
 from .lineage import Affected
@@ -147,18 +148,21 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
 def _is_at(export: str, place: str) -> bool:
     """Whether this export lies there."""
     try:
+        if places.is_remote(place):
+            card = json.loads(places.read(f"{place}/card.json", 4 << 20))
+            return bool(card["kind"] == "export" and card["export"] == export)
         return bool(datasets.read_card(place)["export"] == export)
-    except (UsageError, KeyError):
+    except (UsageError, KeyError, ValueError, FileNotFoundError):
         return False
 
 
 def _follow(folder: Folder, one: Affected, place: str) -> list[dict[str, Any]]:
     """Steps 3 and 4 for one export."""
-    facts = datasets.read_card(place)
     left = lineage.without(folder, one.export, one.sessions)
-    done = [_take_out(place, facts, one.sessions, left)]
-    seen = {os.path.abspath(place)}
-    coming = datasets.derived(place)
+    with places.checked_out(place) as here:
+        done = [{**_take_out(here, datasets.read_card(here), one.sessions, left), "path": place}]
+        coming = datasets.derived(here)
+    seen = {places.absolute(place)}
     while coming:
         _, path = coming.pop()
         if path in seen or not os.path.isdir(path):
@@ -199,7 +203,7 @@ def _delete_bundles(sources: Collection[str], gone: frozenset[str]) -> int:
     for path in outboxes.bundles(sources) if gone else ():
         with suppress(IntegrityError, OSError):
             if bundle.parse(contents_of(path, FILE_LIMIT)).digest in gone:
-                os.unlink(path)
+                places.remove(path)
                 deleted += 1
     return deleted
 

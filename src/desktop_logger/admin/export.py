@@ -14,13 +14,13 @@ dataset. What is interrupted goes on when the same command runs again: parts tha
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from desktop_logger import disk
 from desktop_logger.clock import Clock, day
 from desktop_logger.dataset.card import Terms, card
 from desktop_logger.dataset.folder import read_card, write_card
@@ -28,7 +28,7 @@ from desktop_logger.dataset.parts import check_format, unwritable
 from desktop_logger.errors import Refused, UsageError
 from desktop_logger.policy import Policy
 
-from . import books, engines, lineage, opening, outboxes
+from . import books, engines, lineage, opening, outboxes, places
 from .acknowledging import Sender
 from .books import Books, Wanted, policy_key
 from .folder import Folder, Keys
@@ -57,8 +57,10 @@ class Order(NamedTuple):
         if not self.purpose.strip():
             raise UsageError("--purpose is empty", "Name one of the purposes in the policy.")
         outboxes.folders(self.sources)
+        for place in (*self.sources, self.out):
+            places.check(place)
         above = os.path.dirname(os.path.abspath(self.out))
-        if not os.path.isdir(above):
+        if not places.is_remote(self.out) and not os.path.isdir(above):
             raise UsageError(f"{above} does not exist", "Create it first.")
 
 
@@ -107,7 +109,7 @@ def export(
 ) -> Report:  # fmt: skip
     """Carry out an order. ``demo`` is for the demonstration's own admin side; no command sets it."""
     order.check()
-    out = os.path.abspath(order.out)
+    out = places.absolute(order.out)
     try:
         report = _carried_out(folder, keys, order, clock, progress, demo, engine, address, workers)
     except Refused:
@@ -135,7 +137,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
             f"Run: desktop-logger admin erase --dir {folder.root} --from {order.sources[0]}",
         )
     today = day(clock.now())
-    wanted = Wanted(os.path.abspath(order.out), order.purpose, order.form, demo, order.published)
+    wanted = Wanted(places.absolute(order.out), order.purpose, order.form, demo, order.published)
     empty = Report(None, order.out, False, 0, 0, 0, erasures, (), ())
     policies: dict[str, Policy] = {}
     with books.opened(folder, wanted) as work:
@@ -164,7 +166,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
         refused += forked + few()
         empty = empty._replace(refused=tuple(refused), notes=tuple(notes))
         # 4. done before?
-        if work.count() and os.path.lexists(order.out):
+        if work.count() and places.exists(wanted.out):
             before = _same(order, work)
             return empty._replace(export=before)
         work.settle()
@@ -191,7 +193,8 @@ def _carried_out(  # noqa: PLR0917 - one caller
             work.export, today, order.form, _terms(order.purpose, work, used), tally, subjects=subjects,
             groups=len(work.distinct("grp")), published=order.published,
         )  # fmt: skip
-        write_card(work.draft, facts)
+        with places.written(work.draft) as draft:
+            write_card(draft, facts)
         work.keep_lineage(max(one.minimum_export for one in used))
         if work.export not in known.exports:
             folder.ledger.append(
@@ -223,8 +226,11 @@ def _chunks(paths: Iterator[str]) -> Iterator[list[str]]:
 def _same(order: Order, work: Books) -> str:
     """The id of the export that is at ``out`` already, if it is this one. Raises ``Refused`` for anything else."""
     try:
-        made = str(read_card(order.out)["export"])
-    except (UsageError, KeyError):
+        if places.is_remote(order.out):
+            made = str(json.loads(places.read(f"{places.absolute(order.out)}/card.json", 4 << 20))["export"])
+        else:
+            made = str(read_card(order.out)["export"])
+    except (UsageError, KeyError, ValueError, FileNotFoundError):
         made = ""
     if not work.is_export(made):
         raise Refused(f"{order.out} exists already and is not this export", "Choose a new folder, or remove it first.")
@@ -234,9 +240,7 @@ def _same(order: Order, work: Books) -> str:
 def _take_name(draft: str, out: str) -> None:
     """Give the dataset its name. Refuses a folder that has appeared there meanwhile."""
     try:
-        disk.sync_folder(draft)
-        os.rename(draft, out)
-        disk.sync_folder(os.path.dirname(out))
+        places.take_name(draft, out)
     except OSError as error:
         if os.path.lexists(out):
             raise Refused(f"{out} exists already", "Choose a new folder, or remove it first.") from None

@@ -42,6 +42,7 @@ from desktop_logger.sealing import Reader, fingerprint, hexdigest, reader_from
 from desktop_logger.segments import format as segment_format
 from desktop_logger.segments import reading
 
+from . import places
 from .ledger import Known
 
 MOST_RECORDS = 1 << 20
@@ -97,11 +98,13 @@ def load(path: str) -> Bundle:
 def contents_of(path: str, limit: int) -> bytes:
     """The bytes of a plain file: an outbox is anybody's folder, and may hold links, pipes and devices too."""
     try:
+        if places.is_remote(path):
+            return places.read(path, limit)
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise IntegrityError("not a plain file")
         return disk.read(path, limit)
     except OSError as error:
-        raise IntegrityError(f"cannot be read: {error.strerror}") from None
+        raise IntegrityError(f"cannot be read: {error.strerror or 'it is not there'}") from None
 
 
 class Expected(NamedTuple):

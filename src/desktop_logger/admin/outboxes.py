@@ -17,7 +17,7 @@ from desktop_logger.clock import Clock
 from desktop_logger.dataset.folder import mark_pending
 from desktop_logger.errors import IntegrityError, UsageError
 
-from . import lineage
+from . import lineage, places
 from .folder import Folder
 from .ledger import Facts
 from .opening import contents_of
@@ -38,21 +38,20 @@ def folders(sources: Iterable[str]) -> list[str]:
     """The folders that are named, patterns such as ``inbox/*`` expanded. Raises ``UsageError`` for none."""
     found: dict[str, None] = {}
     for source in sources:
-        places = [source] if os.path.isdir(source) else sorted(filter(os.path.isdir, glob.glob(source)))
-        if not places:
+        if places.is_remote(source):
+            found[places.absolute(source)] = None
+            continue
+        here = [source] if os.path.isdir(source) else sorted(filter(os.path.isdir, glob.glob(source)))
+        if not here:
             raise UsageError(f"{source} is not a folder", "Name the folder that holds the bundles.")
-        found.update(dict.fromkeys(places))
+        found.update(dict.fromkeys(here))
     return list(found)
 
 
 def listed(sources: Iterable[str], suffix: str) -> Iterator[str]:
     """Files with this suffix in the outboxes and folders below them."""
     for folder in folders(sources):
-        for place, below, names in os.walk(folder):
-            below.sort()
-            for name in sorted(names):
-                if name.endswith(suffix):
-                    yield os.path.join(place, name)
+        yield from places.walk(folder, suffix)
 
 
 def bundles(sources: Iterable[str]) -> Iterator[str]:
@@ -85,5 +84,7 @@ def note_erasures(folder: Folder, sources: Iterable[str], clock: Clock) -> tuple
     if fresh:
         known = folder.ledger.known()
     for one in lineage.affected(folder, known) if known.requests else ():
-        mark_pending(one.out, sorted(known.requests - known.carried_out))
+        if not places.is_remote(one.out) or places.exists(one.out):
+            with places.written(one.out) as out:
+                mark_pending(out, sorted(known.requests - known.carried_out))
     return len(fresh), refused

@@ -7,6 +7,8 @@ rows; a bundle that fails is refused with its reason and stops no other.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any, NamedTuple
 
 from desktop_logger.dataset.arrow import Session
@@ -16,6 +18,7 @@ from desktop_logger.errors import DesktopLoggerError, IntegrityError, Unavailabl
 from desktop_logger.inspection.columns import check
 from desktop_logger.records.profiles import PROFILES
 
+from . import places
 from .opening import Accepted, Expected, Readable, accept, read
 from .outboxes import Refusal
 
@@ -53,6 +56,13 @@ class Done(NamedTuple):
 
 def carry_out(job: Job) -> Done:
     """Read the bundles and write the part. Raises ``Unavailable`` when it cannot be written."""
+    if places.is_remote(job.path):
+        with tempfile.TemporaryDirectory(prefix="desktop-logger-") as folder:
+            here = os.path.join(folder, os.path.basename(job.path))
+            done = carry_out(job._replace(path=here))
+            if done.written:
+                places.upload(here, job.path)
+        return done
     done = Done(job.part, [], [], {})
     tally = Tally()
     waiting: list[tuple[Readable, Session]] = []

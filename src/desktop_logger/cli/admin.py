@@ -177,11 +177,11 @@ def subjects_list(directory: _Dir, as_json: _Json = False) -> None:
     epilog="Example: desktop-logger admin export --from outbox --out data --purpose improve-tools --dir steward",
 )
 def export(  # noqa: PLR0917 - one parameter an option, which typer reads by name
-    out: Annotated[str, typer.Option("--out", help="A new folder for the dataset.", metavar="DIR")],
+    out: Annotated[str, typer.Option("--out", help="A new folder for the dataset, or s3://….", metavar="DIR")],
     purpose: Annotated[str, typer.Option("--purpose", help="The purpose, by its id in the policy.", metavar="NAME")],
     directory: _Dir,
     source: Annotated[
-        list[str], typer.Option("--from", help="A folder with bundles; may be given more than once.", metavar="OUTBOX")
+        list[str], typer.Option("--from", help="A folder with bundles, or s3://…; may be repeated.", metavar="OUTBOX")
     ],
     form: Annotated[str, typer.Option("--format", help="parquet, jsonl or csv.", metavar="NAME")] = "parquet",
     published: Annotated[
