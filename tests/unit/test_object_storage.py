@@ -21,7 +21,7 @@ import pytest
 from desktop_logger import store
 from desktop_logger.admin import books, places
 from desktop_logger.admin import export as exporting
-from desktop_logger.errors import Refused, Unavailable
+from desktop_logger.errors import Refused, Unavailable, UsageError
 from tests.organisation import HeldClock, Organisation, Subject
 from tests.soak import organisation as soak
 
@@ -165,6 +165,20 @@ def test_what_is_there_is_never_overwritten_and_a_bad_object_stops_nothing(
     report = organisation.export(f"{bucket}/c/data", box)
     assert report.sessions == 2
     assert [one.reason for one in report.refused] == ["not a bundle of this format (unknown first bytes)"]
+
+
+@needed
+def test_a_whole_bucket_can_be_read_from_and_none_written_to(
+    two: tuple[Organisation, list[Subject]], bucket: str, tmp_path: Path
+) -> None:
+    organisation, people = two
+    carry(people[1], f"{bucket}/d")
+    mine = set(os.listdir(people[1].outbox))
+    found = [path for path in places.walk(bucket, ".bundle") if os.path.basename(path) in mine]
+    assert found == sorted(f"{bucket}/d/{name}" for name in mine)
+    with pytest.raises(UsageError, match="no place in a bucket"):
+        organisation.export(bucket, people[1].outbox)
+    assert organisation.export(str(tmp_path / "whole"), f"{bucket}/d/").sessions == 2
 
 
 @needed

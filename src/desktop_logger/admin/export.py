@@ -57,6 +57,7 @@ class Order(NamedTuple):
         if not self.purpose.strip():
             raise UsageError("--purpose is empty", "Name one of the purposes in the policy.")
         outboxes.folders(self.sources)
+        places.check_name(self.out)
         for place in (*self.sources, self.out):
             places.check(place)
         above = os.path.dirname(os.path.abspath(self.out))

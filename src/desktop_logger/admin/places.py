@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from desktop_logger import disk
-from desktop_logger.errors import IntegrityError, Unavailable
+from desktop_logger.errors import IntegrityError, Unavailable, UsageError
 
 SCHEMES = ("s3", "gs", "az")
 _LAST = "card.json"
@@ -32,6 +32,12 @@ def is_remote(path: str) -> bool:
 def absolute(path: str) -> str:
     """A folder's or prefix's one spelling."""
     return path.rstrip("/") if is_remote(path) else os.path.abspath(path)
+
+
+def check_name(path: str) -> None:
+    """Raise ``UsageError`` for a bucket without a prefix: a dataset has a place of its own."""
+    if is_remote(path) and not _key_of(path):
+        raise UsageError(f"{path} names no place in a bucket", "Write s3://BUCKET/NAME.")
 
 
 def check(path: str) -> None:
@@ -59,10 +65,10 @@ def names(folder: str) -> list[str]:
 def walk(folder: str, suffix: str) -> Iterator[str]:
     """All files with this suffix below it, in order."""
     if is_remote(folder):
-        base = folder[: len(folder) - len(_at(folder)[1])]
+        bucket = "/".join(folder.split("/")[:3])
         for key in sorted(_keys(folder)):
             if key.endswith(suffix):
-                yield base + key
+                yield f"{bucket}/{key}"
         return
     for place, below, files in os.walk(folder):
         below.sort()
@@ -185,9 +191,11 @@ def _keys(folder: str) -> Iterator[str]:
 
 def _at(path: str) -> tuple[Any, str]:
     """(store, key) of a URL."""
-    scheme, _, rest = path.partition("://")
-    bucket, _, key = rest.partition("/")
-    return _store(f"{scheme}://{bucket}"), key.rstrip("/")
+    return _store("/".join(path.split("/")[:3])), _key_of(path)
+
+
+def _key_of(path: str) -> str:
+    return "/".join(path.split("/")[3:]).rstrip("/")
 
 
 @lru_cache(maxsize=8)

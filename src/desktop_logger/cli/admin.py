@@ -188,7 +188,7 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
         bool, typer.Option("--published", help="For others too: the policy's minimum_group applies.")
     ] = False,
     engine: Annotated[
-        str, typer.Option("--engine", help="local (threads) or ray (a cluster).", metavar="NAME")
+        str, typer.Option("--engine", help="local (this machine) or ray (a cluster).", metavar="NAME")
     ] = "local",
     address: Annotated[
         str | None, typer.Option("--address", help="The Ray cluster; none: one on this machine.", metavar="HOST:PORT")
