@@ -55,7 +55,7 @@ class Reader:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         try:
-                            yield self._line(line)
+                            yield self.line(line)
                         except ValueError as error:
                             raise UsageError(f"{self.path}, line {number}: {error}", _HINT) from None
         except OSError as error:
@@ -65,7 +65,8 @@ class Reader:
         """What the end of the file makes: the gap of a focus that never left something secure."""
         return self._leave_secure(self.last)
 
-    def _line(self, line: bytes) -> tuple[dict[str, Any], list[Event]]:
+    def line(self, line: bytes) -> tuple[dict[str, Any], list[Event]]:
+        """One line and what it makes. Raises ``ValueError`` with the reason."""
         raw = _parsed(line)
         t = self._time(raw)
         what = _what(raw)

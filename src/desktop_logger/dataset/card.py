@@ -117,6 +117,7 @@ def readme(facts: dict[str, Any]) -> str:
         lines = [f"- {name}: {number:,} ({100 * number / total:.1f} %)" for name, number in mapping.items()]
         return "\n".join(lines) or "- none"
 
+    origin = _SIMULATED if facts.get("simulated") else _SIGNED.format(**facts)
     columns = "\n".join(
         f"| `{name}` | {field['kind']} | {field['meaning']} |" for name, field in facts["columns"].items()
     )
@@ -144,9 +145,7 @@ configs:
 Made on {facts["made"]} with {facts["made_by"]}, for the purpose **{facts["purpose"]}** and no other:
 {"; ".join(facts["purpose_texts"])}.
 
-Every row comes from a person who signed for this purpose. They can ask for erasure at any time; then
-`desktop-logger admin erase` removes their rows from this folder ({facts["erasures"]:,} time(s) so far), and what
-was made from it has to follow. Delete all of it by **{facts["delete_after"]}** at the latest.
+{origin}
 
 **Not allowed:** {", ".join(facts["forbidden_uses"]) or "see the policy"}; any other purpose; \
 giving it to others{"" if not facts["onward_transfer"] else " except " + "; ".join(facts["onward_transfer"])}.
@@ -243,6 +242,14 @@ def croissant(facts: dict[str, Any]) -> str:
         },
         indent=1,
     ) + "\n"  # fmt: skip
+
+
+_SIGNED = """\
+Every row comes from a person who signed for this purpose. They can ask for erasure at any time; then
+`desktop-logger admin erase` removes their rows from this folder ({erasures:,} time(s) so far), and what
+was made from it has to follow. Delete all of it by **{delete_after}** at the latest."""
+_SIMULATED = """\
+**Simulated: no row comes from a person.** It is for trying the program, and evidence of nothing."""
 
 
 def _size(rows: int) -> str:

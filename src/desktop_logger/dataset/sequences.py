@@ -257,5 +257,5 @@ def _card(facts: dict[str, Any], built: Built, length: int) -> dict[str, Any]:
         "actions": list(ACTIONS), "rows": built.sequences, "tokens": built.tokens, "records": built.records,
         "duplicates_dropped": built.duplicates, "rows_by_group": built.groups,
         "split_groups": {name: list(groups) for name, groups in SPLITS.items()}, "erasures": 0,
-        **{name: facts[name] for name in kept},
+        **{name: facts[name] for name in kept}, **({"simulated": True} if facts.get("simulated") else {}),
     }  # fmt: skip
