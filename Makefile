@@ -9,7 +9,7 @@ WORKERS ?= 3
 SOAK_PART ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench soak lint fleet leakage
+.PHONY: help install demo test bench soak lint fleet leakage learn
 .NOTPARALLEL:
 
 help: ## say what each target does
@@ -55,3 +55,7 @@ fleet: install ## ten thousand bundles, an erasure out of a thousand, a Ray work
 leakage: install ## measure what the profiles still tell, and hold it to the budget (DATA=folder: your volunteers')
 	@sh $(SETUP) leakage $(VENV)
 	@$(BIN)/python -m desktop_logger.leakage $(if $(DATA),--data "$(DATA)",--write)
+
+learn: install ## test the models that need PyTorch (the CPU build) and scikit-learn
+	@sh $(SETUP) learn $(VENV)
+	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py

@@ -172,11 +172,29 @@ modules() {
     cp drivers/input/evdev.ko drivers/input/misc/uinput.ko "$3/"
 }
 
+# The extra [learn]. The build of PyTorch that an index gives by default may bring gigabytes for graphics cards: then it
+# is for people to say which they want.
+learn() {
+    python=$1/bin/python
+    "$python" -c 'import matplotlib, sklearn, torch' 2>/dev/null && return
+    if ! "$python" -c 'import torch' 2>/dev/null; then
+        wanted=$("$python" -m pip install -q --dry-run --report - 'torch>=2.4' </dev/null 2>/dev/null) ||
+            fail "cannot fetch PyTorch" "is there a network?"
+        case $wanted in
+            *'"nvidia-'*) fail "this index gives PyTorch for graphics cards, some gigabytes of it" \
+                "install the CPU build into $1/ (pytorch.org says how), then run make again" ;;
+        esac
+    fi
+    say "installing PyTorch, scikit-learn and matplotlib into $1/ (about a gigabyte)"
+    "$python" -m pip install -q -e '.[learn]' </dev/null || fail "pip could not install everything" "the lines above say what"
+}
+
 cd "$(dirname "$0")/.."
 case ${1-} in
     venv) venv "$2" "$3" ;;
     packages) packages "$2" ;;
     leakage) leakage "$2" ;;
     guest) guest ;;
-    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test | leakage FOLDER | guest"; exit 2 ;;
+    learn) learn "$2" ;;
+    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test | leakage FOLDER | guest | learn FOLDER"; exit 2 ;;
 esac

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.learning import Shelf
 from tests.organisation import HeldClock, Organisation, Subject
 
 
@@ -28,3 +29,9 @@ def organisation(tmp_path: Path, clock: HeldClock) -> Organisation:
 @pytest.fixture
 def subject(tmp_path: Path, organisation: Organisation) -> Subject:
     return Subject(str(tmp_path / "home"), organisation)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Made-up datasets to learn from."""
+    return Shelf(tmp_path_factory.mktemp("shelf"))

@@ -1,0 +1,110 @@
+"""``learn compare``: models beside each other, and what is gained beside what their data tells of people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from desktop_logger.dataset.parts import unwritable
+from desktop_logger.errors import Unavailable, UsageError
+
+from . import models
+from .evaluating import evaluate
+
+LEAKS = ("keys, bits each", "recognised, 500 keys")
+"""What a dataset's card says of its profile, as limits that ``make leakage`` holds it to."""
+
+
+class Row(NamedTuple):
+    """One model."""
+
+    path: str
+    run: str
+    kind: str
+    profile: str
+    asked_on: str
+    questions: int
+    accuracy: dict[str, float]
+    bits: dict[str, float]
+    best_baseline: float | None
+    """Accuracy of its best baseline; ``None`` where another dataset was asked about."""
+    leaks: dict[str, float]
+
+
+def compare(paths: Sequence[str], truth: str | None) -> list[Row]:
+    """One row a model, from their records, or asked anew about one dataset's test split."""
+    if len(paths) < 2:
+        raise UsageError("name two models or more", "See: desktop-logger learn compare --help")
+    rows = []
+    for path in paths:
+        record: dict[str, Any] = models.read_record(path)
+        best: float | None = None
+        if truth is None:
+            metrics, asked_on = record["metrics"]["model"], record["datasets"][-1]
+            best = max(
+                (one["action"]["accuracy"]["value"] for one in record["metrics"]["baselines"].values()), default=None
+            )
+        else:
+            report = evaluate(models.load(path), truth)
+            metrics, asked_on = report["metrics"], report["dataset"]
+        source = record["sources"][0]
+        limits = source["leakage"]["limits"].get(source["profile"], {})
+        rows.append(
+            Row(
+                path, record["run"], record["config"]["model"]["kind"], source["profile"], asked_on,
+                metrics["action"]["questions"], metrics["action"]["accuracy"], metrics["action"]["bits"], best,
+                {name: next(iter(limits[name].values())) for name in LEAKS if name in limits},
+            )
+        )  # fmt: skip
+    return rows
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """For people. Says when the questions were not the same."""
+    head = f"{'model':<22} {'profile':<8} {'right':>7} {'95 % interval':>15} {'bits':>6}  {'best baseline':>13}"
+    lines = [f"{head}  leaks at most"]
+    for one in rows:
+        best = f"{100 * one.best_baseline:.1f} %" if one.best_baseline is not None else "-"
+        leaks = ", ".join(f"{name}: {value:g}" for name, value in one.leaks.items()) or "not known"
+        lines.append(
+            f"{one.path[-22:]:<22} {one.profile:<8} {100 * one.accuracy['value']:5.1f} %"
+            f" {100 * one.accuracy['low']:6.1f} to {100 * one.accuracy['high']:5.1f} {one.bits['value']:6.3f}"
+            f"  {best:>13}"
+            f"  {leaks}"
+        )
+    if len({one.asked_on for one in rows}) > 1:
+        lines.append(
+            "note: not the same questions: each was measured on its own data; --on DIR asks all of them the same"
+        )
+    return lines
+
+
+def draw(path: str, rows: Sequence[Row]) -> None:
+    """Next action right against who is recognised, one point a model. Raises ``Unavailable`` without matplotlib."""
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise Unavailable(
+            "drawing needs matplotlib, which is not installed", "Run: pip install 'desktop-logger[learn]'"
+        ) from None
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for one in rows:
+        x = 100 * one.leaks.get(LEAKS[1], 0)
+        value, low, high = (100 * one.accuracy[name] for name in ("value", "low", "high"))
+        panel.errorbar(x, value, [[max(value - low, 0)], [max(high - value, 0)]], fmt="o", capsize=3)
+        panel.annotate(
+            f"{one.profile}, {one.kind}\n{one.leaks.get(LEAKS[0], 0):g} bits a key at most", (x, value), xytext=(6, 6),
+            textcoords="offset points", fontsize=8,
+        )  # fmt: skip
+    panel.set(xlabel="people recognised from 500 keys, at most (%)", ylabel="next action right (%)")
+    panel.margins(x=0.25, y=0.2)
+    panel.spines[["top", "right"]].set_visible(False)
+    try:
+        figure.savefig(path, dpi=110, metadata={"Software": None})
+    except OSError as error:
+        raise unwritable(path, error) from None
+    finally:
+        plt.close(figure)
