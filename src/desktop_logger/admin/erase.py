@@ -6,7 +6,8 @@
    anew; too few people left for the policy's minimum: all of it goes
 4. the same for every dataset that was built from it, and from that
 5. lineage keeps only the digests; bundles of erased segments that lie in the outboxes are deleted
-6. models that were trained on any of it are named, from run records: they cannot be unlearned here, and that is said
+6. models that were trained on any of it are named, from run records and from the datasets' own notes, and marked stale:
+   they cannot be unlearned here, and that is said
 7. ledger entry; then, for each request, an acknowledgement signed by the controller's key
 
 Invariants: every step can be repeated, and a crash at any point is finished by the next run; a request is acknowledged
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 from desktop_logger import bundle
 from desktop_logger.bundle import ERASURE_LIMIT, ERASURE_SUFFIX, FILE_LIMIT
 from desktop_logger.clock import Clock, day
-from desktop_logger.dataset import erasing
+from desktop_logger.dataset import erasing, trained
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, UsageError
 
@@ -75,7 +76,7 @@ class Erased(NamedTuple):
             for export, out in self.missing
         ]
         lines += [
-            f"model of run {one.run} was trained on {one.dataset}: train it again without ({one.path})"
+            f"model of run {one.run} was trained on {one.dataset}: stale; train it again without ({one.path})"
             for one in self.models
         ]
         lines += [f"note: {note}" for note in self.notes]
@@ -123,8 +124,11 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     bundles = _delete_bundles(request.sources, known.gone)
     # 6. models
     touched = {one["dataset"] for one in done} | _built_before(folder, known.gone)
-    places = dict.fromkeys([*request.runs, *(os.path.join(os.path.dirname(one["path"]), "runs") for one in done)])
+    noted_models = [model.path for one in done for model in trained.models(one["path"])]
+    beside = (os.path.join(os.path.dirname(one["path"]), "runs") for one in done)
+    places = dict.fromkeys([*request.runs, *beside, *noted_models])
     models = trained_on((place for place in places if os.path.isdir(place)), touched)
+    _mark_stale(models)
     result = Erased((), tuple(done), tuple(missing), bundles, tuple(models), tuple(refused), ())
     if missing or not waiting:
         return result
@@ -184,6 +188,13 @@ def _take_out(path: str, facts: dict[str, Any], sessions: Collection[int], left:
     datasets.clear_pending(path)
     identity = facts.get("dataset") or facts["export"]
     return {"dataset": identity, "path": path, "rows": dropped.rows, "sessions": len(sessions), "parts": dropped.parts}
+
+
+def _mark_stale(models: Collection[Trained]) -> None:
+    """A note beside each model of ours. Where it cannot be written, the count in the dataset's card still tells."""
+    for one in models:
+        if os.path.basename(one.path) == trained.RECORD:
+            trained.mark_stale(os.path.dirname(one.path), [one.dataset])
 
 
 def _built_before(folder: Folder, gone: frozenset[str]) -> set[str]:
