@@ -26,9 +26,10 @@ def checks() -> list[str]:
 
 
 class Found(NamedTuple):
-    """What the guest reported: failures by the test's name, all names, and the whole output."""
+    """What the guest reported: failures and skips by the test's name, all names, and the whole output."""
 
     failures: dict[str, str]
+    skipped: dict[str, str]
     names: set[str]
     output: str
 
@@ -48,19 +49,22 @@ def guest() -> Iterator[Found]:
         )  # fmt: skip
         print(f"the guest's run took {time.monotonic() - start:.1f} s")
         failures: dict[str, str] = {}
+        skipped: dict[str, str] = {}
         names = set()
         for case in ET.parse(report).iter("testcase") if os.path.exists(report) else ():  # noqa: S314  our own file
             name = case.attrib["name"].partition("[")[0]
             names.add(name)
-            for kind in ("failure", "error", "skipped"):
+            for kind, said in (("failure", failures), ("error", failures), ("skipped", skipped)):
                 for found in case.findall(kind):
-                    failures[name] = f"{case.attrib['name']}: {found.text}"
+                    said[name] = f"{case.attrib['name']}: {found.attrib.get('message')}\n{found.text}"
             for found in case.iter("property"):
                 print(f"{found.attrib['name']}: {found.attrib['value']}")
-        yield Found(failures, names, ended.output)
+        yield Found(failures, skipped, names, ended.output)
 
 
 @pytest.mark.parametrize("name", checks())
 def test_in_the_guest(name: str, guest: Found) -> None:
     assert name in guest.names, guest.output[-4000:]
     assert name not in guest.failures, guest.failures[name]
+    if name in guest.skipped:
+        pytest.skip(guest.skipped[name])
