@@ -19,6 +19,7 @@ from desktop_logger.sealing import ReaderKey, Signer
 from desktop_logger.segments import format as form
 from desktop_logger.segments import reading
 from tests.storage import SCOPES, HeldClock, Person, gap_record, keys
+from tests.vectors import verify_store
 
 
 @pytest.fixture
@@ -464,6 +465,23 @@ def test_every_tampering_has_its_verdict(person: Person) -> None:
     assert person.verdicts()["f" * 32] == "foreign"
     store.recover(person.home, person.clock)
     assert person.verdicts()["f" * 32] == "foreign"  # recovery never removes what holds a frame
+
+
+def test_a_crash_while_a_segment_is_opened_is_no_alarm(person: Person) -> None:
+    """Files that hold no frame and that the ledger does not know are called open, and are gone after the next start."""
+    segment = person.record(2)
+    data = paths(person, segment)["own"].read_bytes()
+    header, first = form.parse_header(data)
+    begun = {"a" * 32: b"", "b" * 32: data[:100], "c" * 32: data[:first], "d" * 32: bytes(300)}
+    for name, left in begun.items():
+        Path(person.home.segments, name + ".own").write_bytes(left)
+    assert {person.verdicts()[name] for name in begun} == {"open"}
+    assert store.verify(person.home).ok
+    assert {verify_store.store(person.home.root)[0][name] for name in begun} == {"open"}
+    store.recover(person.home, person.clock)
+    assert not set(begun) & set(person.verdicts())
+    Path(person.home.segments, "e" * 32 + ".own").write_bytes(data[: first + header.frame_bytes])
+    assert person.verdicts()["e" * 32] == verify_store.store(person.home.root)[0]["e" * 32] == "foreign"
 
 
 def test_an_altered_segment_is_never_shown(person: Person) -> None:

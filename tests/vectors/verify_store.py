@@ -304,6 +304,15 @@ def segments_of(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def begun(data: bytes) -> bool:
+    """A file that the ledger does not know and that holds no frame: a crash left it while it was being opened."""
+    try:
+        _, _, frames, _, _, _, rest = walk(data)
+    except Wrong:
+        return len(data) <= 8256
+    return not frames and not rest
+
+
 WORST = ["ok", "recovered", "open", "key-mismatch", "truncated", "altered", "missing"]
 
 
@@ -367,6 +376,9 @@ def store(home: str, anchor: str | None = None) -> tuple[dict[str, str], str]:
                 stanzas = {sha(write(one).encode()).hex() for one in stanzas_of(keys, kek, segment, entry)}
             except Wrong:
                 keyed = False
+        if segment not in known and all(begun(one) for one in files[segment].values()):
+            found[segment] = "open"
+            continue
         found[segment] = verdict(known.get(segment), files.get(segment, {}), keyed, stanzas)
     return found, wrong
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from desktop_logger import disk
 from desktop_logger.clock import Clock
-from desktop_logger.errors import Unavailable
+from desktop_logger.errors import IntegrityError, Unavailable
 from desktop_logger.ledger import Entry, Ledger
 from desktop_logger.paths import Home
 from desktop_logger.records.layout import STREAMS
+from desktop_logger.segments.format import LARGEST_HEADER, scan
 
 
 class Known:
@@ -133,6 +134,20 @@ def is_live(home: Home, segment: str) -> bool:
         finally:
             os.close(descriptor)
     return False
+
+
+def is_beginning(home: Home, segment: str, streams: Iterable[str]) -> bool:
+    """Whether files that the ledger does not know hold no frame: a crash while opening them left that, and no data."""
+    for stream in streams:
+        try:
+            body = scan(disk.read(stream_path(home, segment, stream), LARGEST_HEADER + 64))
+        except OSError:
+            return False
+        except IntegrityError:
+            continue  # no whole header, so nothing that counted: a loss of power leaves zeros and garbage too
+        if body.frames or body.rest:
+            return False
+    return True
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from desktop_logger.clock import Clock
 from desktop_logger.errors import IntegrityError
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
-from desktop_logger.segments.format import LARGEST_FILE, LARGEST_HEADER, scan
+from desktop_logger.segments.format import LARGEST_FILE, scan
 
 from . import ballast
-from .known import entries_now, files, is_live, known_now, locked, stream_path, unwritable
+from .known import entries_now, files, is_beginning, is_live, known_now, locked, stream_path, unwritable
 from .purging import resume
 
 
@@ -49,8 +49,10 @@ def recover(home: Home, clock: Clock) -> Recovery:
             # 2. beginnings: neither the ledger nor any frame knows them
             known = known_now(home)
             for segment, streams in files(home).items():
-                if segment not in known and not is_live(home, segment):
-                    _remove_beginning(home, segment, streams)
+                if segment not in known and not is_live(home, segment) and is_beginning(home, segment, streams):
+                    for stream in streams:
+                        with suppress(FileNotFoundError):
+                            os.unlink(stream_path(home, segment, stream))
             if begun := [segment for segment in keystore.listed(home) if segment not in known]:
                 keystore.remove_entries(home, begun)
             # 3. a purge, a folding
@@ -68,25 +70,6 @@ def recover(home: Home, clock: Clock) -> Recovery:
         except OSError as error:
             raise unwritable(error, "the store") from None
     return Recovery(recovered, dropped, notes)
-
-
-def _remove_beginning(home: Home, segment: str, streams: set[str]) -> None:
-    for stream in streams:
-        path = stream_path(home, segment, stream)
-        try:
-            data = disk.read(path, LARGEST_HEADER + 64)
-        except OSError:
-            return
-        try:
-            body = scan(data)
-            began = not body.frames and body.rest == ""
-        except IntegrityError:
-            began = True  # no whole header, so nothing that counted: a loss of power leaves zeros and garbage too
-        if not began:
-            return
-    for stream in streams:
-        with suppress(FileNotFoundError):
-            os.unlink(stream_path(home, segment, stream))
 
 
 def _good_part(home: Home, segment: str, stream: str) -> dict[str, Any] | None:

@@ -1,8 +1,9 @@
 """One verdict for each segment, from one walk along the ledger; no segment's key is needed and nothing changes.
 
-``ok`` sealed and whole · ``open`` being written, or ended by a crash and not yet recovered · ``recovered`` ended by a
-crash, what is left is whole · ``erased`` deleted by its owner · ``truncated`` · ``altered`` · ``missing`` · ``foreign``
-not in the ledger, or back after it was erased · ``key-mismatch`` keystore entry missing, damaged or with other keys.
+``ok`` sealed and whole · ``open`` being written, or ended by a crash (perhaps before its first frame) and not yet
+recovered · ``recovered`` ended by a crash, what is left is whole · ``erased`` deleted by its owner · ``truncated`` ·
+``altered`` · ``missing`` · ``foreign`` not in the ledger, or back after it was erased · ``key-mismatch`` keystore entry
+missing, damaged or with other keys.
 Invariants: the absence of a seal is never "ok"; no clock decides anything.
 """
 
@@ -20,7 +21,7 @@ from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek
 from desktop_logger.segments.format import LARGEST_FILE
 
-from .known import Known, files, known_segments, locked, stream_path
+from .known import Known, files, is_beginning, known_segments, locked, stream_path
 from .reading import judge
 
 GOOD = ("ok", "open", "recovered", "erased")
@@ -78,6 +79,8 @@ def verify(
         for done, segment in enumerate(names, 1):
             if segment in known:
                 verdicts.append(_verdict(home, known[segment], present.get(segment, set()), kek, segment in whole))
+            elif is_beginning(home, segment, present[segment]):
+                verdicts.append(Verdict(segment, "open", "begun and never counted; the next start removes it"))
             else:
                 verdicts.append(Verdict(segment, "foreign", "not in the ledger"))
             progress(done, len(names))
