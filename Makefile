@@ -39,6 +39,7 @@ bench: install ## tables of cost and size, beside the usual script, from one run
 
 soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then a million pairs of inputs
 	@sh $(SETUP) packages demo
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q atheris || echo "atheris: not installed"
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
 	@$(BIN)/python -m tests.soak.storage $(SOAK_PART)
 	@$(BIN)/python -m tests.soak.halted

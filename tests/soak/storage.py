@@ -1,7 +1,7 @@
 """The store's promises in their long form: ``python -m tests.soak.storage [PART OF THE FULL AMOUNT, 1 by default]``.
 
 1. kills · 2. losses of power · 3. failing calls of the system · 4. tampering · 5. shredding · 6. stopped processes ·
-7. arbitrary input, by mutation · 8. the same guided by coverage, where atheris is installed. About an hour and a half
+7. arbitrary input, by mutation · 8. the same guided by coverage, where atheris is installed. About two hours
 on two cores; every figure is printed as it is reached, and the first broken promise ends the run.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 from tests.trials import faults, fuzzing, kills, power, shredding, stopped, tampering
 
-GUIDED = 200_000
+GUIDED = 500_000
 """Executions of each parser under atheris."""
 
 
@@ -33,8 +33,9 @@ def guided(folder: str, executions: int) -> dict[str, int]:
     """Each parser under atheris in a process of its own, since it ends the process."""
     for name in fuzzing.PARSERS:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.trials.fuzzing", name, str(executions)],
-            capture_output=True, text=True, check=False, cwd=folder, env={**os.environ, "PYTHONPATH": os.getcwd()},
+            [sys.executable, "-m", "tests.trials.guided", name, str(executions)],
+            capture_output=True, text=True, check=False, cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": folder},
         )  # fmt: skip
         if done.returncode:
             raise AssertionError(f"{name}: {done.stderr[-2000:]}")
@@ -55,7 +56,7 @@ def main(part: float) -> int:
         say("tampering", lambda: tampering.run(quick, values=amount(255)))
         say("shredding", lambda: shredding.run(quick, amount(1000)))
         say("stopped lock holder", lambda: stopped.run(disk, amount(1000)))
-        say("arbitrary input", lambda: fuzzing.run(amount(10_000_000)))
+        say("arbitrary input", lambda: fuzzing.run(amount(11_000_000)))
         if importlib.util.find_spec("atheris") is None:
             print("NOT RUN: arbitrary input guided by coverage, because atheris is not installed (pip install atheris)")
         else:

@@ -52,6 +52,30 @@ REPLY = map_reply(
 )  # fmt: skip
 
 
+def devices_reply() -> bytes:
+    """An XIQueryDevice reply: the server's injection device, a tablet and a mouse."""
+
+    def valuator(number: int, low: int, high: int, mode: int) -> bytes:
+        return struct.pack("<HHHHIiIiIiIIB3x", 2, 11, 9, number, 0, low, 0, high, 0, 0, 0, 0, mode)
+
+    def device(number: int, name: bytes, *classes: bytes) -> bytes:
+        head = struct.pack("<HHHHHBx", number, 3, 2, len(classes), len(name), 1)
+        return head + name + bytes(-len(name) % 4) + b"".join(classes)
+
+    reply = bytearray(32) + b"".join(
+        (
+            device(4, b"Virtual core XTEST pointer", valuator(0, -1, -1, 0), valuator(1, -1, -1, 0)),
+            device(9, b"tablet", struct.pack("<HHHH", 1, 2, 9, 0), valuator(0, 0, 9999, 1), valuator(1, 0, 4999, 1)),
+            device(10, b"mouse", valuator(0, -1, -1, 0)),
+        )
+    )
+    struct.pack_into("<H", reply, 8, 3)
+    return bytes(reply)
+
+
+DEVICES = devices_reply()
+
+
 class FakeServer:
     """Answers as a server whose map is ``REPLY`` and whose devices are given."""
 
@@ -223,28 +247,13 @@ def test_errors_and_other_extensions_are_passed_over() -> None:
 
 
 def test_devices_in_absolute_mode_and_the_injection_device() -> None:
-    def valuator(number: int, low: int, high: int, mode: int) -> bytes:
-        return struct.pack("<HHHHIiIiIiIIB3x", 2, 11, 9, number, 0, low, 0, high, 0, 0, 0, 0, mode)
-
-    def device(number: int, name: bytes, *classes: bytes) -> bytes:
-        head = struct.pack("<HHHHHBx", number, 3, 2, len(classes), len(name), 1)
-        return head + name + bytes(-len(name) % 4) + b"".join(classes)
-
-    reply = bytearray(32) + b"".join(
-        (
-            device(4, b"Virtual core XTEST pointer", valuator(0, -1, -1, 0), valuator(1, -1, -1, 0)),
-            device(9, b"tablet", struct.pack("<HHHH", 1, 2, 9, 0), valuator(0, 0, 9999, 1), valuator(1, 0, 4999, 1)),
-            device(10, b"mouse", valuator(0, -1, -1, 0)),
-        )
-    )
-    struct.pack_into("<H", reply, 8, 3)
-    found = pointing.parse(bytes(reply), 1000, 500)
+    found = pointing.parse(DEVICES, 1000, 500)
     assert set(found.absolute) == {9}
     assert found.injected == {4}
     axes = found.absolute[9]
     assert [axes.moved(0, 5000, 0), axes.moved(0, 5100, 0), axes.moved(1, 0, 0), axes.moved(1, 95, 0)] == [0, 10, 0, 9]
     with pytest.raises(ValueError, match="not whole"):
-        pointing.parse(bytes(reply[:60]), 1000, 500)
+        pointing.parse(DEVICES[:60], 1000, 500)
 
 
 @pytest.fixture

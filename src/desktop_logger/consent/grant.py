@@ -112,7 +112,7 @@ def facts_of_wire(data: bytes) -> dict[str, Any]:
         facts["watched"] = tuple((path, digest) for path, digest in facts["watched"])
         if facts["schedule"] is not None:
             facts["schedule"] = {name: facts["schedule"][name] for name in ("weekdays", "start", "end", "zone")}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Refused("the grant that was handed over is not whole", "Start again: desktop-logger start") from None
     return facts
 
