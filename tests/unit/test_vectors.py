@@ -191,10 +191,12 @@ def test_an_outsider_reads_a_whole_store(tmp_path: Path) -> None:
     head = store.verify(person.home).head
     assert outsider("--anchor", head) == (0, ours())
     assert outsider("--anchor", "0" * 64)[0] == 4
-    Path(person.home.segments, f"{ids[1]}.own").write_bytes(b"")
+    unknown = Path(person.home.segments, f"{ids[1]}.own")
+    unknown.rename(unknown.with_name(f"{'0' * 32}.own"))
+    unknown.write_bytes(b"")
     os.unlink(Path(person.home.segments, f"{ids[2]}.release"))
-    Path(person.home.segments, f"{'0' * 32}.own").write_bytes(b"x")
+    Path(person.home.segments, f"{'1' * 32}.own").write_bytes(b"x")  # a beginning that never counted
     os.unlink(Path(person.home.keystore, f"{torn.id}.key"))
     status, verdicts = outsider()
     assert (status, verdicts) == (4, ours())
-    assert sorted(verdicts.values()) == ["erased", "foreign", "key-mismatch", "missing", "ok", "truncated"]
+    assert sorted(verdicts.values()) == ["erased", "foreign", "key-mismatch", "missing", "ok", "open", "truncated"]
