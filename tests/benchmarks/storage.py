@@ -21,13 +21,13 @@ from collections.abc import Callable
 from desktop_logger import store
 from desktop_logger.capture.replay import Reader
 from desktop_logger.records.events import Batch
-from desktop_logger.records.layout import RECORD, RECORD_BYTES, Redacted
+from desktop_logger.records.layout import RECORD, RECORD_BYTES, SCOPE_OF_KIND, Redacted
 from desktop_logger.records.profiles import PROFILES
 from desktop_logger.redaction import Redactor
 from desktop_logger.sealing import StreamKeys, fresh_key
 from desktop_logger.segments.format import DATA, FINAL, Header, key_context, scan
 from desktop_logger.segments.reading import parts, scope_keys, unpack
-from desktop_logger.segments.writing import PART, StreamFile, planes
+from desktop_logger.segments.writing import LEVEL, PART, StreamFile, planes
 from tests.bulk import fill
 from tests.storage import Person
 
@@ -53,9 +53,9 @@ def hour(folder: str) -> bytes:
 
 
 def by_scope(records: bytes) -> dict[str, bytes]:
-    """Key records and pointer records."""
+    """Records by scope, as the writer splits them; gaps, which belong to every scope, count as keyboard."""
     rows = [records[at : at + RECORD_BYTES] for at in range(0, len(records), RECORD_BYTES)]
-    return {"keyboard": b"".join(r for r in rows if r[4] < 10), "pointer": b"".join(r for r in rows if r[4] >= 10)}
+    return {scope: b"".join(r for r in rows if SCOPE_OF_KIND.get(r[4], "keyboard") == scope) for scope in SCOPES}
 
 
 def stream_file(path: str, part: int | dict[str, int], root: bytes) -> StreamFile:
@@ -192,7 +192,7 @@ def writer_figures(folder: str, records: bytes) -> None:
         for scope in SCOPES:
             for at in range(0, len(split[scope]) // ROUNDS, count * RECORD_BYTES):
                 columns = planes(split[scope][at : at + count * RECORD_BYTES])
-                packed += len(zstd.compress(columns, 3)) + PART.size
+                packed += len(zstd.compress(columns, LEVEL)) + PART.size
                 hard += len(zstd.compress(columns, 19)) + PART.size
         sizes[count] = packed / hard
     profile = PROFILES["events"]
