@@ -50,17 +50,24 @@ def main(part: float) -> int:
 
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory() as disk, tempfile.TemporaryDirectory(dir=memory) as quick:
-        say("kill -9", lambda: kills.run(disk, amount(20_000)))
-        say("loss of power", lambda: power.run(quick, amount(100_000)))
-        say("failing calls", lambda: faults.run(quick, every=max(1, round(1 / part))))
-        say("tampering", lambda: tampering.run(quick, values=amount(255)))
-        say("shredding", lambda: shredding.run(quick, amount(1000)))
-        say("stopped lock holder", lambda: stopped.run(disk, amount(1000)))
+
+        def room(place: str, name: str) -> str:
+            """A folder of its own for each trial: a home that another made is nobody else's."""
+            path = os.path.join(place, name)
+            os.mkdir(path, 0o700)
+            return path
+
+        say("kill -9", lambda: kills.run(room(disk, "kills"), amount(20_000)))
+        say("loss of power", lambda: power.run(room(quick, "power"), amount(100_000)))
+        say("failing calls", lambda: faults.run(room(quick, "faults"), every=max(1, round(1 / part))))
+        say("tampering", lambda: tampering.run(room(quick, "tampering"), values=amount(255)))
+        say("shredding", lambda: shredding.run(room(quick, "shredding"), amount(1000)))
+        say("stopped lock holder", lambda: stopped.run(room(disk, "stopped"), amount(1000)))
         say("arbitrary input", lambda: fuzzing.run(amount(11_000_000)))
         if importlib.util.find_spec("atheris") is None:
             print("NOT RUN: arbitrary input guided by coverage, because atheris is not installed (pip install atheris)")
         else:
-            say("guided input", lambda: guided(disk, amount(GUIDED)))
+            say("guided input", lambda: guided(room(quick, "guided"), amount(GUIDED)))
     return 0
 
 
