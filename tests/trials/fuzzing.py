@@ -196,10 +196,10 @@ def _made(name: str) -> list[bytes]:
     if name == "replay":
         return [(Path(__file__).parents[2] / "docs" / "examples" / "letter.jsonl").read_bytes()[:2000], _REPLAY]
     if name == "acknowledgement":
-        facts = {"by": sealing.fingerprint(b"k"), "day": "2026-01-01", "bundles": ["ab" * 32]}
+        by, day, one, bundles = sealing.fingerprint(b"k"), "2026-01-01", "5e" * 16, ["ab" * 32]
         return [
-            write_erased(_SIGNER, request="5e" * 16, exports=1, rows=2, models=["m"], **facts),
-            write_exported(_SIGNER, export="5e" * 16, purpose="train", **facts),
+            write_erased(_SIGNER, by=by, day=day, request=one, exports=1, rows=2, models=["m"], bundles=bundles),
+            write_exported(_SIGNER, by=by, day=day, export=one, purpose="train", bundles=bundles),
         ]
     return _consents()[name]
 
