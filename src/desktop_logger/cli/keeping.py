@@ -130,25 +130,33 @@ def verify(
         raise UsageError("--anchor is neither a ledger head nor its code", "See: desktop-logger ledger head")
     if not _has_ledger(place):
         if as_json:
-            print(json.dumps({"ok": True, "ledger": {"ok": True, "entries": 0, "head": None}, "segments": []}))
+            print(
+                json.dumps(
+                    {"ok": True, "ledger": {"ok": True, "entries": 0, "head": None}, "segments": [], "papers": []}
+                )
+            )
         else:
             print("nothing is stored")
         return
     kek = _kek(place)
     report = store.verify(place, anchor, kek, _bar)
     keyless = kek is None and _key_lies_in_a_file(place) and any(one.verdict != "erased" for one in report.segments)
-    if keyless:
+    wrong = _papers(place)
+    if keyless or wrong:
         report = report._replace(ok=False)
     if as_json:
         print(json.dumps({
             "ok": report.ok,
             "ledger": {"ok": report.ledger_ok, "entries": report.entries, "head": report.head},
             "segments": [{"id": one.id, "verdict": one.verdict} for one in report.segments],
+            "papers": wrong,
         }))  # fmt: skip
     else:
         print(f"ledger: {'ok' if report.ledger_ok else report.ledger_error}, {report.entries} entries")
         for one in report.segments:
             print(f"{one.id}  {one.verdict}{': ' + one.detail if one.detail else ''}")
+        for line in wrong:
+            print(f"papers: {line}")
         print(f"head: {report.head}")
     if not report.ok:
         bad = [one for one in report.segments if one.verdict not in ("ok", "open", "recovered", "erased")]
@@ -156,9 +164,23 @@ def verify(
         what = (
             report.ledger_error
             or (missing if keyless and not bad else "")
-            or f"{len(bad)} segment(s) are not what was written"
+            or (f"{len(bad)} segment(s) are not what was written" if bad else wrong[0])
         )
         raise IntegrityError(what, "Keep the folder as it is, and see: desktop-logger ledger")
+
+
+def _papers(place: Home) -> list[str]:
+    """What is wrong with receipts and keys, beside the ledger's own words. Nothing where the ledger cannot be read."""
+    from desktop_logger.clock import Clock
+    from desktop_logger.consent import examining
+    from desktop_logger.errors import DesktopLoggerError
+    from desktop_logger.ledger import Ledger
+
+    try:
+        entries = Ledger(place, Clock()).entries()
+    except DesktopLoggerError:
+        return []
+    return examining.problems(place, entries)
 
 
 _LARGE = 300

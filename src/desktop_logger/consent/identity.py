@@ -122,7 +122,10 @@ def _read(home: Home) -> dict[str, Any]:
         raise NoConsent("there are no keys of yours yet", "Run: desktop-logger consent sign") from None
     except OSError:
         raise IntegrityError(f"cannot read {home.identity}") from None
-    document = sealing.parse_canonical(data)
+    try:
+        document = sealing.parse_canonical(data)
+    except IntegrityError:
+        raise IntegrityError(f"{home.identity} was altered: it is not in canonical form") from None
     if not isinstance(document, dict) or document.keys() != {"v", "identity", "reader", "locked"} or document["v"] != 1:
         raise IntegrityError(f"{home.identity} is not an identity file of this version")
     for name, size in (("identity", 32), ("reader", sealing.READER_BYTES)):

@@ -22,6 +22,7 @@ from desktop_logger.records.profiles import PROFILES, may_become
 
 from . import identity
 from .receipt import Receipt, unbase64
+from .withdrawing import check_facts
 
 FORMAT = "desktop-logger/narrowing/1"
 _CONTEXT = "narrowing"
@@ -123,8 +124,7 @@ def verify(data: bytes) -> dict[str, Any]:
             raise IntegrityError(f"narrowing: {field}: not a list of names")
     if not document["scopes"] or document["profile"] not in list(PROFILES):
         raise IntegrityError("narrowing: scopes or profile: not what a narrowing can leave")
-    if isinstance(document["narrowed"], bool) or not isinstance(document["narrowed"], int):
-        raise IntegrityError("narrowing: narrowed: not a time")
+    check_facts(document, "narrowing", "narrowed")
     body = {name: value for name, value in document.items() if name != "signature"}
     try:
         device = bytes.fromhex(document["device"])

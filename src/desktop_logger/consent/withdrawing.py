@@ -83,6 +83,9 @@ def verify(data: bytes) -> dict[str, Any]:
     keys = {"format", "receipt", "receipt_sha256", "state", "withdrawn", "device", "signature"}
     if not isinstance(document, dict) or document.keys() != keys or document["format"] != FORMAT:
         raise IntegrityError("withdrawal: not of this version")
+    check_facts(document, "withdrawal", "withdrawn")
+    if document["state"] != "ConsentWithdrawn":
+        raise IntegrityError("withdrawal: state: not what a withdrawal says")
     from .receipt import unbase64
 
     body = {name: value for name, value in document.items() if name != "signature"}
@@ -93,6 +96,19 @@ def verify(data: bytes) -> dict[str, Any]:
         raise IntegrityError("withdrawal: device or signature is malformed") from None
     sealing.verify(device, _CONTEXT, sealing.canonical(body), signature)
     return document
+
+
+def check_facts(document: dict[str, Any], what: str, when: str) -> None:
+    """What a narrowing and a withdrawal share: whose they are, and a time that a calendar has.
+
+    Raises ``IntegrityError`` naming the field: both are printed, so neither may hold any text.
+    """
+    for field, size in (("receipt", 32), ("receipt_sha256", 64)):
+        text = document[field]
+        if not isinstance(text, str) or len(text) != size or set(text) - set("0123456789abcdef"):
+            raise IntegrityError(f"{what}: {field}: not that of a receipt")
+    if type(document[when]) is not int or not 0 <= document[when] <= 1 << 40:
+        raise IntegrityError(f"{what}: {when}: not a time")
 
 
 def receipt_device(text: str) -> bytes:
