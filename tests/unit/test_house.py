@@ -170,6 +170,48 @@ def test_help_uses_no_word_that_we_never_say_and_no_option_that_hides() -> None:
         assert not [option for option in options if FORBIDDEN_OPTIONS.search(option)], words
 
 
+STEALTH = re.compile(
+    r"stealth|covert|invisib|disguise|setproctitle|PR_SET_NAME|unattended|remote_?start|assume_?yes"
+    r"|auto_?(?:consent|sign|accept|agree)|(?:hide|hidden|no|without|skip)_(?:sign|indicator|icon|window|consent|gate)\b",
+    re.IGNORECASE,
+)
+ENVIRONMENT = {
+    "DESKTOP_LOGGER_HOME", "PATH", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_SESSION_ID", "XDG_SESSION_TYPE",
+    "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS", "USER", "USERNAME", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
+}  # fmt: skip
+"""Every variable that the source asks for by name: where things are, and never whether something is allowed."""
+
+
+def test_no_name_in_the_source_is_of_something_that_hides() -> None:
+    """Functions, parameters, attributes and short constants; sentences for people may say that it does not exist."""
+    found = []
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            names = [getattr(node, field, None) for field in ("name", "id", "attr", "arg")]
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
+                names.append(node.value)
+            found += [(path, name) for name in names if isinstance(name, str) and STEALTH.search(name)]
+    assert found == []
+    assert STEALTH.search("hide_indicator")
+    assert STEALTH.search("autoConsent")
+
+
+def test_the_source_asks_for_no_variable_that_could_allow_something() -> None:
+    asked = set()
+    for _, tree in modules():
+        for node in ast.walk(tree):
+            key: ast.expr | None = None
+            if isinstance(node, ast.Call) and node.args:
+                called = ast.unparse(node.func)
+                key = node.args[0] if called.startswith("os.environ.") or called.endswith("getenv") else None
+            elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+                key = node.slice
+            if isinstance(key, ast.Constant):
+                asked.add(key.value)
+    assert "DISPLAY" in asked
+    assert asked <= ENVIRONMENT
+
+
 def commands() -> Iterator[tuple[list[str], str, list[str]]]:
     """Every command as (words, all of its help, all of its options)."""
     import typer.main
