@@ -37,9 +37,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 def sync(descriptor: int) -> None:
     """Return only when the file's data is on the medium."""
     if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        _sync_drive(descriptor)
     elif hasattr(os, "fdatasync"):
         os.fdatasync(descriptor)
     else:
@@ -52,9 +50,25 @@ def sync_folder(path: str) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY | _OLD)
     try:
-        os.fsync(descriptor)
+        if sys.platform == "darwin":
+            _sync_drive(descriptor)
+        else:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_drive(descriptor: int) -> None:
+    """macOS: ``fsync`` does not empty the drive's own cache, F_FULLFSYNC does (fcntl(2)), where the volume has it."""
+    import errno
+    import fcntl
+
+    try:
+        fcntl.fcntl(descriptor, getattr(fcntl, "F_FULLFSYNC", 51))
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL, 45):  # 45: ENOTSUP of macOS
+            raise
+        os.fsync(descriptor)
 
 
 def write_new(path: str, data: bytes) -> None:
