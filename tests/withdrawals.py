@@ -49,7 +49,9 @@ class Kept:
         shutil.copytree(person.home, folder, symlinks=True)
 
     def put_back(self) -> None:
-        shutil.rmtree(self._person.home)
+        end = time.monotonic() + 10
+        while os.path.exists(self._person.home):  # a process of ours that has not ended yet may still write there
+            shutil.rmtree(self._person.home, ignore_errors=time.monotonic() < end)
         shutil.copytree(self._copy, self._person.home, symlinks=True)
 
 
