@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 
 from desktop_logger import disk, sealing
 from desktop_logger.cli.books import StoreBooks
-from desktop_logger.consent import checking, examining, identity, narrowing, withdrawing
+from desktop_logger.consent import checking, examining, gate, identity, narrowing, withdrawing
 from desktop_logger.consent.ceremony import Ceremony
-from desktop_logger.errors import IntegrityError
+from desktop_logger.daemon import keeper
+from desktop_logger.errors import IntegrityError, NoConsent
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from tests.people import Person
@@ -40,7 +42,8 @@ def home(tmp_path: Path) -> Home:
 
 
 def found(home: Home) -> list[str]:
-    return examining.problems(home, Ledger(home, CLOCK).entries())
+    ledger = Ledger(home, CLOCK)
+    return examining.problems(home, ledger.entries(), sealing.hexdigest(ledger.lines()[0]))
 
 
 def papers(home: Home) -> list[Path]:
@@ -88,6 +91,19 @@ def test_a_genuine_receipt_that_was_never_signed_here_is_named(home: Home, tmp_p
     assert found(home) == [f"{put}: it is not the receipt that the ledger says was signed"]
     put.rename(put.with_name("5e" * 16 + ".json"))
     assert "another receipt than its name" in found(home)[0]
+
+
+def test_another_ledger_brings_no_withdrawn_consent_back(home: Home, tmp_path: Path) -> None:
+    """Whoever exchanges the whole ledger forges its entries too; what was signed names the one it was given in."""
+    keeper.refuse_replayed(home, CLOCK, gate.check(home, CLOCK))
+    other = home_in(tmp_path / "other")
+    Ceremony(other, CLOCK, Scripted(), StoreBooks(other, CLOCK)).hold(choose=True)
+    StoreBooks(other, CLOCK).record("consent.given", receipt=sealing.hexdigest(disk.read(home.receipt, 1 << 20)))
+    shutil.rmtree(home.ledger)
+    shutil.copytree(other.ledger, home.ledger)
+    assert any("another ledger" in line for line in found(home))
+    with pytest.raises(NoConsent, match="not the one that your receipt names"):
+        keeper.refuse_replayed(home, CLOCK, gate.check(home, CLOCK))
 
 
 def test_verify_ends_with_four_and_changes_nothing(home: Home) -> None:

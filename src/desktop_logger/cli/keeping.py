@@ -175,12 +175,14 @@ def _papers(place: Home) -> list[str]:
     from desktop_logger.consent import examining
     from desktop_logger.errors import DesktopLoggerError
     from desktop_logger.ledger import Ledger
+    from desktop_logger.sealing import hexdigest
 
+    ledger = Ledger(place, Clock())
     try:
-        entries = Ledger(place, Clock()).entries()
+        entries, lines = ledger.entries(), ledger.lines()
     except DesktopLoggerError:
         return []
-    return examining.problems(place, entries)
+    return examining.problems(place, entries, hexdigest(lines[0]) if lines else "")
 
 
 _LARGE = 300

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from desktop_logger import disk, sealing
-from desktop_logger.errors import DesktopLoggerError, IntegrityError
+from desktop_logger.errors import DesktopLoggerError, IntegrityError, NoConsent
 from desktop_logger.paths import Home
 
-from . import identity, narrowing, receipt, withdrawing
+from . import identity, narrowing, receipt, validation, withdrawing
 
 
-def problems(home: Home, entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """One sentence for each file that is not what it should be. ``entries``: the ledger's, for their facts."""
+def problems(home: Home, entries: Sequence[Mapping[str, Any]], ledger_id: str) -> list[str]:
+    """One sentence for each file that is not what it should be.
+
+    ``entries``: the ledger's, for their facts; ``ledger_id``: SHA-256 of its first line.
+    """
     given = {entry["receipt"] for entry in entries if entry["kind"] == "consent.given"}
     found: list[str] = []
     copies: dict[str, receipt.Receipt] = {}
@@ -31,8 +34,18 @@ def problems(home: Home, entries: Iterable[Mapping[str, Any]]) -> list[str]:
             found.append(f"{path}: {error.strerror}")
         except DesktopLoggerError as error:
             found.append(f"{path}: {error.message}")
-    found += _in_force(home, copies)
+    found += _in_force(home, copies, ledger_id)
     return found
+
+
+def refuse_another_ledger(home: Home, ledger_id: str) -> None:
+    """Raise ``NoConsent`` where the ledger is not the one in which the receipt in force was given."""
+    _, made = validation.read(home)
+    if made.ledger.id != ledger_id:
+        raise NoConsent(
+            "the ledger is not the one that your receipt names", "Run: desktop-logger consent sign",
+            state="ConsentInvalidated",
+        )  # fmt: skip
 
 
 def _copy(path: str, name: str, copies: dict[str, receipt.Receipt], given: set[str]) -> None:
@@ -52,13 +65,14 @@ def _copy(path: str, name: str, copies: dict[str, receipt.Receipt], given: set[s
         _agree(document["device"] == device, "it was signed with another key than its receipt names")
 
 
-def _in_force(home: Home, copies: dict[str, receipt.Receipt]) -> list[str]:
+def _in_force(home: Home, copies: dict[str, receipt.Receipt], ledger_id: str) -> list[str]:
     """What is wrong with the receipt in force and the keys beside it."""
     if not os.path.lexists(home.receipt):
         return []
     found = []
     try:
         made = receipt.verify(disk.read(home.receipt, receipt.LARGEST))
+        _agree(made.ledger.id == ledger_id, "it was given in another ledger than the one that is here")
         _agree(copies.get(made.header.id) == made, "there is no copy like it among your receipts")
     except OSError as error:
         return [f"{home.receipt}: {error.strerror}"]

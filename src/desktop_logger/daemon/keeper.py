@@ -49,10 +49,17 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
 
 
 def refuse_replayed(place: Home, clock: Clock, grant: Grant) -> None:
-    """A receipt that the ledger says was withdrawn does not come back with its file. Raises ``NoConsent``."""
-    from desktop_logger.ledger import Ledger
+    """A receipt that the ledger says was withdrawn does not come back with its file, nor with another ledger.
 
-    for entry in Ledger(place, clock).entries():
+    Raises ``NoConsent``.
+    """
+    from desktop_logger.consent import examining
+    from desktop_logger.ledger import Ledger
+    from desktop_logger.sealing import hexdigest
+
+    ledger = Ledger(place, clock)
+    examining.refuse_another_ledger(place, hexdigest(next(iter(ledger.lines()), b"")))
+    for entry in ledger.entries():
         if entry["kind"] == "consent.withdrawn" and entry.get("receipt") == grant.receipt_id:
             raise NoConsent("this consent was withdrawn", "Run: desktop-logger consent sign", state="ConsentWithdrawn")
 
