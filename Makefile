@@ -9,7 +9,7 @@ WORKERS ?= 3
 SOAK_PART ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench soak lint fleet leakage learn
+.PHONY: help install demo test bench soak lint fleet leakage learn worth
 .NOTPARALLEL:
 
 help: ## say what each target does
@@ -59,4 +59,8 @@ leakage: install ## measure what the profiles still tell, and hold it to the bud
 
 learn: install ## test the models that need PyTorch (the CPU build) and scikit-learn
 	@sh $(SETUP) learn $(VENV)
-	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py
+	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py tests/unit/test_worth.py
+
+worth: learn ## what each profile is worth beside what it tells, into docs/explanation/worth.md
+	@sh $(SETUP) leakage $(VENV)
+	@$(BIN)/python -m desktop_logger.leakage.worth --write
