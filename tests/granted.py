@@ -20,6 +20,7 @@ def grant(
         "receipt_id": "0" * 32, "receipt_hash": "0" * 64, "policy_hash": "0" * 64, "consent_digest": "0" * 64,
         "subject_reader": nobody, "device_public": nobody, "scopes": scopes or ("keyboard", "pointer"),
         "named_commands": named_commands, "own": own, "release": release, "release_mode": "none", "cooling_off_s": 0,
+        "injected": "record", "backends": [],
         "admins": [], "purposes": [], "retention_days": 7, "disk_cap_bytes": 1 << 30, "given": 0,
         "expires": 1 << 40, "demo": False, "applications": "all", "schedule": None, "watched": [], "uid": os.getuid(),
     }  # fmt: skip

@@ -44,7 +44,7 @@ missing() {
 packages() {
     set -- "$1" Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
     if [ "$1" = test ]; then
-        set -- "$@" gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
+        set -- "$@" gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
     fi
     shift
     wanted=$(missing "$@")

@@ -53,7 +53,8 @@ class Person:
         return {
             "receipt_id": "1" * 32, "receipt_hash": "a" * 64, "policy_hash": "b" * 64, "consent_digest": "c" * 64,
             "subject_reader": text(self.reader.public), "device_public": text(self.device.public),
-            "scopes": list(scopes), "named_commands": False, "own": own, "release": release,
+            "scopes": list(scopes), "injected": "record", "backends": [],
+            "named_commands": False, "own": own, "release": release,
             "release_mode": mode if release else "none", "cooling_off_s": 0,
             "admins": [["admin", fingerprint(self.admin.public), text(self.admin.public), list(admin_scopes)]],
             "purposes": [], "retention_days": 30, "disk_cap_bytes": 1 << 30, "given": 0, "expires": 2**40,

@@ -304,6 +304,7 @@ def _organisation(stage: Stage, more: str = "") -> str:
     for pattern, replacement in (
         (r"^id = .*", 'id = "demo"'),
         (r"^notice = .*", 'notice = { id = "demo", version = 1 }'),
+        (r"^injected = .*", 'injected = "record"'),  # the demo's own hands are a program's
         (r"^named_commands = .*", "named_commands = true"),
         (r"^ceiling = .*", 'ceiling = "events"'),
         (r"^cooling_off_hours = .*", "cooling_off_hours = 0"),

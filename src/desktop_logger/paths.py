@@ -35,6 +35,8 @@ class Home:
         self.ledger = os.path.join(root, "ledger")
         self.segments = os.path.join(root, "segments")
         self.keystore = os.path.join(root, "keystore")
+        self.backends = os.path.join(root, "backends")
+        """Files of backends of others; only those that a signed policy names by hash are ever read."""
         self.outbox = os.path.join(root, "outbox")
         self.store_lock = os.path.join(root, "store.lock")
         self.socket = os.path.join(run, "control.sock")

@@ -173,6 +173,18 @@ class Notice(Model):
     """Version of the notice."""
 
 
+class Addition(Model):
+    """A backend that is not part of this program: one Python file, named by its hash and never looked for."""
+
+    name: Name
+    """What ``start --backend`` calls it. Its file is ``backends/<name>.py`` in the home of the program."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the file's exact bytes. Another file of that name is refused."""
+
+
+OWN_BACKENDS = ("auto", "x11", "evdev", "pynput", "replay", "file")
+
+
 class Policy(Model):
     """Everything that a consent is about. Times in days and hours, sizes in MiB."""
 
@@ -191,8 +203,13 @@ class Policy(Model):
     schedule: Schedule | None = None
     """The hours in which recording may happen; without it, whenever the person starts it. Outside them nothing is
     recorded, and the time is a gap with the reason ``schedule``."""
+    injected: Literal["record", "exclude"] = "exclude"
+    """What other programs put in as if it came from a keyboard or mouse (remote help, automation, on-screen keyboards):
+    left out, the time a gap; or recorded like the rest."""
     named_commands: bool = False
     """Record copy, paste, save … by name, from a closed list."""
+    backends: Annotated[tuple[Addition, ...], Field(max_length=4)] = ()
+    """Backends of others through which input may be seen. None by default; adding one asks everybody again."""
     remote_sessions: bool = False
     """Allow a graphical session of the same account that comes over a network. A remote shell never may."""
     purposes: Annotated[tuple[Purpose, ...], Field(min_length=1, max_length=8)]
@@ -233,6 +250,7 @@ class Policy(Model):
         for what, names in (
             ("scopes", self.scopes),
             ("purposes", tuple(purpose.id for purpose in self.purposes)),
+            ("backends", (*OWN_BACKENDS, *(one.name for one in self.backends))),
             *(("recipients.scopes", recipient.scopes) for recipient in self.recipients),
         ):
             if len(set(names)) != len(names):

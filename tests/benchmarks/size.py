@@ -54,6 +54,7 @@ def a_grant(own: Profile, release: Profile | None) -> Grant:
     facts = {
         "receipt_id": "0" * 32, "receipt_hash": "0" * 64, "policy_hash": "0" * 64, "consent_digest": "0" * 64,
         "subject_reader": _text(reader), "device_public": _text(bytes(32)), "scopes": ["keyboard", "pointer"],
+        "injected": "record", "backends": [],
         "named_commands": True, "own": own.name, "release": release.name if release else None,
         "release_mode": "cooling-off" if release else "none", "cooling_off_s": 0, "admins": recipients,
         "purposes": ["own-insight"], "retention_days": 7, "disk_cap_bytes": 1 << 30, "given": int(OPENED),

@@ -12,6 +12,7 @@ import pytest
 from desktop_logger import capture
 from desktop_logger.capture import DisplayLost
 from desktop_logger.capture.pynput import QUEUE
+from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import Button, Direction, KeyClass, Reason
 from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 from tests.capturing import CaptureProcess
@@ -51,6 +52,23 @@ def test_it_counts_what_was_done(
     assert 0 < sum(r[3] for r in records if r[1] == MOVE) <= 20
     assert process.output() == b""
     assert xterm
+
+
+def test_a_key_let_go_after_shift_counts_again_the_next_time(process: CaptureProcess, display: str) -> None:
+    """pynput says A went down and a came up."""
+    shift, a = 50, 38
+    with Injector(display) as injector:
+        for _ in range(3):
+            injector.send(injector.press(shift), injector.press(a), injector.release(shift), injector.release(a))
+            injector.sync()
+    assert process.stop(1.0) == 0
+    assert Counter(KeyClass(r[2]).name for r in process.stream() if r[1] == KEY) == {"TEXT": 3}
+
+
+def test_it_refuses_where_a_policy_leaves_out_what_it_cannot_tell_apart(display: str) -> None:
+    with pytest.raises(Unavailable, match="cannot tell what other programs put in"):
+        capture.load("pynput").capture(grant(injected="exclude"))
+    assert display
 
 
 def test_its_display_goes_away() -> None:

@@ -287,6 +287,7 @@ def test_root_does_not_record_where_somebody_else_is_logged_in(
 
 
 WIDER = [
+    ('injected = "exclude"', 'injected = "record"'),
     ("named_commands = false", "named_commands = true"),
     ("retention_days = 30", "retention_days = 31"),
     ("cooling_off_hours = 24", "cooling_off_hours = 23"),

@@ -14,9 +14,9 @@ import pytest
 from desktop_logger.capture import keymap, opening, pointing
 from desktop_logger.capture.raw import Parser
 from desktop_logger.errors import Unavailable
-from desktop_logger.records.classes import ALT, ALTGR, CTRL, SHIFT, SUPER, Button, Command, KeyClass
+from desktop_logger.records.classes import ALT, ALTGR, CTRL, SHIFT, SUPER, Button, Command, KeyClass, Reason
 from desktop_logger.records.events import Event
-from desktop_logger.records.layout import CLICK, KEY, MOVE
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE
 
 XI, XKB = 131, 85
 RAW_KEY, RAW_KEY_UP, RAW_BUTTON, RAW_MOTION = 13, 14, 15, 17
@@ -225,6 +225,49 @@ def test_injected_positions_are_found_out() -> None:
     assert [event[4:] for event in parse(one, raw(RAW_MOTION, axes=(600, 400)))] == [(600, 400)]
 
 
+def test_a_mouse_is_settled_by_its_first_step_back_and_never_asked_about_again() -> None:
+    server = FakeServer(pointing.Devices({}, frozenset(), frozenset({9})), place=(700, 500))
+    one = parser(server)
+    assert [event[4:] for event in parse(one, raw(RAW_MOTION, axes=(90, 40)), raw(RAW_MOTION, axes=(-3, 4)))] == [
+        (87, 44)
+    ]
+    assert [event[4:] for event in parse(one, raw(RAW_MOTION, axes=(700, 500)))] == [(700, 500)]
+    assert "place" not in server.asked
+
+
+def test_a_pointer_that_brings_positions_is_found_out_whatever_it_says() -> None:
+    server = FakeServer(pointing.Devices({}, frozenset(), frozenset({9})), place=(640, 430))
+    made = parse(parser(server), raw(RAW_MOTION, axes=(600, 400)), raw(RAW_MOTION, axes=(640, 430)))
+    assert [event[4:] for event in made] == [(40, 30)]
+
+
+def test_what_is_injected_can_be_left_out_and_is_a_gap_once_a_second() -> None:
+    server = FakeServer(pointing.Devices({}, frozenset({4, 5})))
+    one = Parser(server, XI, XKB, keyboard=True, pointer=True, injected=False)
+    one.offset = 0
+    made = parse(
+        one, raw(RAW_KEY, 54, source=5), raw(RAW_KEY, 54), raw(RAW_BUTTON, 1, t=1500, source=4),
+        raw(RAW_KEY_UP, 54, t=1600, source=5), raw(RAW_KEY, 54, t=1700), raw(RAW_MOTION, t=2100, source=4, axes=(5, 5)),
+    )  # fmt: skip
+    assert made == [
+        (1000, GAP, Reason.NOT_ALLOWED, 1, 0, 0), (1000, KEY, KeyClass.TEXT, 0, 0, 0),
+        (2100, GAP, Reason.NOT_ALLOWED, 1, 0, 0),
+    ]  # fmt: skip
+
+
+def test_devices_are_asked_for_again_when_the_screen_or_they_change() -> None:
+    server = FakeServer(pointing.Devices({9: pointing.Axes(1.0, 1.0)}, frozenset()))
+    one = parser(server)
+    for notice_of in (bytes([22]) + bytes(31), raw(11)):
+        server.asked.clear()
+        parse(one, notice_of, raw(RAW_MOTION, axes=(5, 5)), raw(RAW_MOTION, axes=(6, 6)))
+        assert server.asked == ["devices"]
+    only_keys = parser(server, pointer=False)
+    server.asked.clear()
+    parse(only_keys, raw(11), raw(RAW_KEY, 54))
+    assert server.asked == []
+
+
 def test_the_servers_clock_wraps() -> None:
     one = parser()
     one.offset = None
@@ -250,6 +293,7 @@ def test_devices_in_absolute_mode_and_the_injection_device() -> None:
     found = pointing.parse(DEVICES, 1000, 500)
     assert set(found.absolute) == {9}
     assert found.injected == {4}
+    assert found.claimed == {4, 10}
     axes = found.absolute[9]
     assert [axes.moved(0, 5000, 0), axes.moved(0, 5100, 0), axes.moved(1, 0, 0), axes.moved(1, 95, 0)] == [0, 10, 0, 9]
     with pytest.raises(ValueError, match="not whole"):

@@ -8,12 +8,14 @@ in a table during the one pass over it, and is overwritten.
 ``evdev``       the kernel's input devices, for Wayland and the console
 ``pynput``      the portable one: macOS, Windows, and X servers without XInput2
 ``replay:FILE`` a recorded or written input file, for tests, previews and demonstrations
+``file:PATH``   one of somebody else, named in the signed policy with its hash; asked for by its name
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from desktop_logger.consent.grant import Grant
@@ -70,7 +72,11 @@ class Backend(Protocol):
         """Begin to capture the granted scopes. Raises ``Unavailable``."""
 
 
-def load(name: str) -> Backend:
+Named = Sequence[tuple[str, str]]
+"""Backends of others that a grant names: name and SHA-256 (hex) of the file."""
+
+
+def load(name: str, named: Named = ()) -> Backend:
     """The backend of that name. Raises ``UsageError`` for a name that is not one."""
     kind, _, argument = name.partition(":")
     if kind == "x11" and not argument:
@@ -89,7 +95,13 @@ def load(name: str) -> Backend:
         from .replay import Replay
 
         return Replay(argument)
-    raise UsageError(f"there is no backend {name}", "Backends: auto, x11, evdev, pynput, replay:FILE.")
+    hashes = dict(named)
+    if kind == "file" and (wanted := hashes.get(os.path.basename(argument).removesuffix(".py"))):
+        from .foreign import Foreign
+
+        return Foreign(argument, wanted)
+    known = ", ".join(("auto", "x11", "evdev", "pynput", "replay:FILE", *hashes))
+    raise UsageError(f"there is no backend {name}", f"Backends: {known}.")
 
 
 def in_wayland() -> bool:
@@ -97,15 +109,20 @@ def in_wayland() -> bool:
     return bool(os.environ.get("WAYLAND_DISPLAY")) or os.environ.get("XDG_SESSION_TYPE") == "wayland"
 
 
-def choose(name: str) -> tuple[str, str]:
+def choose(name: str, named: Named = (), folder: str = "") -> tuple[str, str]:
     """The backend to use and why, as ``(name, why)``. ``auto`` picks; any other name is probed and kept.
+
+    ``named``: backends of others, whose files lie in ``folder``; ``auto`` never picks one.
 
     Raises ``Unavailable`` with the remedy where input cannot be seen, ``UsageError`` for an unknown name.
     """
+    if name in dict(named):
+        name = "file:" + os.path.join(folder, f"{name}.py")
     if name != "auto":
-        probe = load(name).probe()
+        probe = load(name, named).probe()
         if not probe.viable:
-            raise Unavailable(f"backend {name.partition(':')[0]}: {probe.reason}", probe.remedy)
+            said = "" if name.startswith("file:") else f"backend {name.partition(':')[0]}: "
+            raise Unavailable(said + probe.reason, probe.remedy)
         why = probe.reason
         if in_wayland() and name in ("x11", "pynput"):
             why += "; in a Wayland session it sees only the windows of X11 programs"

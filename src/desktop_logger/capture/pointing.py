@@ -4,8 +4,9 @@
 virtual machines report a position in units of their own, from which a displacement in pixels is made here. The
 first position after a change is only remembered: where it is on the screen must not show.
 
-The server's own injection device (XTEST: remote desktops, test tools) says that it is relative and yet carries
-positions as they are when a program injects those, so its mode is found out from the numbers (``Injected``).
+Some devices say that they move and yet carry positions: the server's own injection device (XTEST) when a program
+injects those, nested servers, some remote desktops. So the mode of every device that claims to be relative is found
+out from its numbers (``Claimed``).
 """
 
 from __future__ import annotations
@@ -40,22 +41,28 @@ class Axes:
         return pixels
 
 
-class Injected:
-    """The injection device: movements or positions? Decided once a read, from the values that it brought."""
+class Claimed:
+    """A device that says it is relative: movements or positions? Decided once a read, from the values it brought.
 
-    __slots__ = ("axes", "is_absolute")
+    Only the injection device brings now this and now that (``is_fickle``); any other is settled by its first negative
+    value, which no position can be.
+    """
+
+    __slots__ = ("axes", "is_absolute", "is_fickle", "is_settled")
 
     NEAR_PX = 32
     """Smaller values are taken for movements: a position in that corner tells next to nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_fickle: bool) -> None:
         self.axes = Axes(1.0, 1.0)
-        self.is_absolute = False
+        self.is_absolute = self.is_settled = False
+        self.is_fickle = is_fickle
 
     def undecided(self, values: list[tuple[int, int]]) -> bool:
         """Whether only the pointer's place can tell. Negative values cannot be positions."""
         if any(x < 0 or y < 0 for x, y in values):
             self.is_absolute = False
+            self.is_settled = not self.is_fickle
             return False
         if all(x <= self.NEAR_PX and y <= self.NEAR_PX for x, y in values):
             self.is_absolute = False
@@ -70,12 +77,14 @@ class Injected:
 
 
 class Devices(NamedTuple):
-    """What capture needs to know of the pointer devices."""
+    """What capture needs to know of the input devices."""
 
     absolute: dict[int, Axes]
     """Device id → axes, of every device whose axes are in absolute mode."""
     injected: frozenset[int]
-    """The ids of the server's injection devices."""
+    """The ids of the server's injection devices, keyboards among them."""
+    claimed: frozenset[int] = frozenset()
+    """The ids of pointers that say they are relative."""
 
 
 def parse(reply: bytes, width: int, height: int) -> Devices:
@@ -91,7 +100,7 @@ def parse(reply: bytes, width: int, height: int) -> Devices:
 
 def _parse(reply: bytes, size: tuple[int, int]) -> Devices:
     found: dict[int, Axes] = {}
-    injected = []
+    injected, claimed = [], []
     at = 32
     for _ in range(struct.unpack_from("<H", reply, 8)[0]):
         device, _, _, n_classes, name_bytes = struct.unpack_from("<HHHHH", reply, at)
@@ -99,10 +108,11 @@ def _parse(reply: bytes, size: tuple[int, int]) -> Devices:
             injected.append(device)
         at += 12 + (name_bytes + 3 & ~3)
         scales = [1.0, 1.0]
-        is_absolute = False
+        is_absolute = is_pointer = False
         for _ in range(n_classes):
             kind, words = struct.unpack_from("<HH", reply, at)
             if kind == _VALUATOR:
+                is_pointer = True
                 axis = struct.unpack_from("<H", reply, at + 6)[0]
                 low, _, high = struct.unpack_from("<iIi", reply, at + 12)
                 if axis < len(scales) and reply[at + 40] == _ABSOLUTE:
@@ -111,4 +121,6 @@ def _parse(reply: bytes, size: tuple[int, int]) -> Devices:
             at += 4 * words
         if is_absolute:
             found[device] = Axes(*scales)
-    return Devices(found, frozenset(injected))
+        elif is_pointer:
+            claimed.append(device)
+    return Devices(found, frozenset(injected), frozenset(claimed))

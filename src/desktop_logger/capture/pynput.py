@@ -40,7 +40,7 @@ _BUTTONS = {
     "left": Button.LEFT, "middle": Button.MIDDLE, "right": Button.RIGHT,
     "button8": Button.BACK, "x1": Button.BACK, "button9": Button.FORWARD, "x2": Button.FORWARD,
 }  # fmt: skip
-_DEAD = 0xFE50
+_DEAD, _SPACE = 0xFE50, 0x20
 _NUMPAD = range(0x60, 0x70)  # Windows virtual keys VK_NUMPAD0 to VK_DIVIDE
 
 
@@ -55,17 +55,24 @@ class Pynput:
             keyboard, _ = _listeners()
         except Unavailable as error:
             return Probe(False, error.message, error.hint)
-        if not getattr(keyboard.Listener, "IS_TRUSTED", True):
+        del keyboard
+        if not _may_listen():
             return Probe(
                 False,
                 "this program may not see input",
-                "System Settings, Privacy & Security, Input Monitoring and Accessibility: allow it, then start again.",
+                "System Settings, Privacy & Security, Input Monitoring: allow it (nothing else), then start.",
             )
         return Probe(True, "pynput listeners")
 
     def capture(self, grant: Grant) -> PynputCapture:
         """Start the listeners of the granted scopes."""
-        return PynputCapture(grant.scopes)
+        excludes = grant.injected == "exclude"
+        if excludes and sys.platform not in ("darwin", "win32"):
+            raise Unavailable(
+                "backend pynput: on X11 it cannot tell what other programs put in, which the policy leaves out",
+                "Use --backend x11.",
+            )
+        return PynputCapture(grant.scopes, excludes=excludes)
 
 
 def _listeners() -> tuple[Any, Any]:
@@ -86,6 +93,19 @@ def _listeners() -> tuple[Any, Any]:
     return keyboard, mouse
 
 
+def _may_listen() -> bool:
+    """Whether macOS lets this program listen; true elsewhere. Asks nobody.
+
+    pynput's own ``IS_TRUSTED`` is about Accessibility, which a program needs to put input in; a tap that only listens,
+    as pynput makes without ``suppress``, needs Input Monitoring.
+    """
+    if sys.platform != "darwin":
+        return True
+    import Quartz  # type: ignore[import-not-found,unused-ignore]  # pyobjc, which pynput brings
+
+    return bool(Quartz.CGPreflightListenEventAccess())
+
+
 def _quiet_threads() -> None:
     """A listener that dies with its display is seen by ``read``; its thread need not print about it."""
     import logging
@@ -102,13 +122,15 @@ class PynputCapture:
 
     gather_s = GATHER_S
 
-    def __init__(self, scopes: tuple[str, ...]) -> None:
+    def __init__(self, scopes: tuple[str, ...], *, excludes: bool = False) -> None:
         keyboard, mouse = _listeners()
         _quiet_threads()
         self._queue: deque[Event] = deque()
         self._looked = time.monotonic()
         self._lost = 0
         self._down: dict[object, int] = {}
+        self._latest: object = None
+        self._excludes = excludes
         self._place: tuple[int, int] | None = None
         self._readable, self._writable = os.pipe()
         os.set_blocking(self._readable, False)
@@ -173,9 +195,19 @@ class PynputCapture:
             with contextlib.suppress(OSError):
                 os.write(self._writable, b"!")
 
-    def _pressed(self, key: Any, *_: object) -> None:
-        if key is None or key in self._down:
+    def _left_out(self, marks: tuple[object, ...]) -> bool:
+        """Whether this was put in by a program and the policy leaves that out; pynput says it last."""
+        if not (self._excludes and marks and marks[-1]):
+            return False
+        self._put(GAP, Reason.NOT_ALLOWED, 1)
+        return True
+
+    def _pressed(self, key: Any, *marks: object) -> None:
+        # Autorepeat repeats the key that was pressed last. An earlier key that still seems to be down was let go under
+        # another name: Shift first, and A goes down but a comes up.
+        if key is None or (key in self._down and key == self._latest) or self._left_out(marks):
             return
+        self._latest = key
         bits = 0
         for bit in tuple(self._down.values()):
             bits |= bit
@@ -187,17 +219,21 @@ class PynputCapture:
 
     def _released(self, key: Any, *_: object) -> None:
         self._down.pop(key, None)
+        if key == self._latest:
+            self._latest = None
 
-    def _moved(self, x: float, y: float, *_: object) -> None:
+    def _moved(self, x: float, y: float, *marks: object) -> None:
         place, self._place = self._place, (int(x), int(y))
-        if place is not None:
+        if place is not None and not self._left_out(marks):
             self._put(MOVE, 0, 0, int(x) - place[0], int(y) - place[1])
 
-    def _clicked(self, _x: float, _y: float, button: Any, pressed: bool, *_: object) -> None:
-        if pressed:
+    def _clicked(self, _x: float, _y: float, button: Any, pressed: bool, *marks: object) -> None:
+        if pressed and not self._left_out(marks):
             self._put(CLICK, _BUTTONS.get(button.name, Button.OTHER), 1)
 
-    def _scrolled(self, _x: float, _y: float, dx: float, dy: float, *_: object) -> None:
+    def _scrolled(self, _x: float, _y: float, dx: float, dy: float, *marks: object) -> None:
+        if self._left_out(marks):
+            return
         if dx:
             self._put(SCROLL, Direction.RIGHT if dx > 0 else Direction.LEFT, max(1, round(abs(dx))))
         if dy:
@@ -223,4 +259,6 @@ def _keysym(key: Any, held: int) -> int:
         return 0
     if sys.platform == "win32":
         return 0xFFAA if code in _NUMPAD else 0
-    return int(code) if sys.platform != "darwin" else 0
+    if sys.platform == "darwin":
+        return 0
+    return int(code) or _SPACE  # X11: a key that had a meaning for a moment only types what the layout lacks

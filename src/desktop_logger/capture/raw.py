@@ -2,7 +2,9 @@
 
 One pass over the read buffer: keycodes become classes by table, movements are summed per tick of the grid.
 Modifiers and group come from XkbStateNotify on the same connection, so they are in order with the keys. After a
-notice that the keyboard map or the devices changed, the server is asked anew before the next key or movement.
+notice that the keyboard map, the devices or the screen changed, the server is asked anew before the next key or
+movement. What the server's injection device brings is another program's input: where the policy leaves it out, it makes
+no record, and the second in which it came is a gap.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ import time
 from collections import deque
 from typing import Protocol
 
-from desktop_logger.records.classes import Button, Direction
+from desktop_logger.records.classes import Button, Direction, Reason
 from desktop_logger.records.events import Event
-from desktop_logger.records.layout import CLICK, KEY, MOVE, SCROLL, U32
+from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL, U32
 from desktop_logger.records.profiles import EVENTS
 
 from . import wire
 from .keymap import Keymap
-from .pointing import Devices, Injected
+from .pointing import Claimed, Devices
 
 _SAME_CLOCK_MS = 10_000
 _REPEAT = 1 << 16  # XIKeyRepeat
@@ -28,6 +30,7 @@ _BOTH = struct.Struct("<iIiI")
 _ONE = struct.Struct("<iI")
 _WORD = struct.Struct("<I")
 _FRACTION = 32
+_GAP_MS = 1000
 
 BUTTONS = {1: Button.LEFT, 2: Button.MIDDLE, 3: Button.RIGHT, 8: Button.BACK, 9: Button.FORWARD}
 SCROLLS = {4: Direction.UP, 5: Direction.DOWN, 6: Direction.LEFT, 7: Direction.RIGHT}
@@ -40,16 +43,18 @@ class Server(Protocol):
         """The keyboard map as it is now."""
 
     def devices(self) -> Devices:
-        """The pointer devices as they are now."""
+        """The input devices as they are now."""
 
     def place(self) -> tuple[int, int]:
-        """Where the pointer is; only to tell injected positions from injected movements."""
+        """Where the pointer is; only to tell positions from movements."""
 
 
 class Parser:
     """Holds modifiers, group, keys that are down and fractions of a pixel between two reads; no event."""
 
-    def __init__(self, server: Server, opcode: int, xkb_event: int, *, keyboard: bool, pointer: bool) -> None:
+    def __init__(
+        self, server: Server, opcode: int, xkb_event: int, *, keyboard: bool, pointer: bool, injected: bool = True
+    ) -> None:
         self._server = server
         self._xi, self._xkb_event = opcode, xkb_event
         self._keyboard = keyboard
@@ -64,10 +69,15 @@ class Parser:
         self._group = self._modifiers = 0
         self._fraction_x = self._fraction_y = 0
         self._map_stale = self._devices_stale = False
-        self._injected = Injected()
+        self._with_injected = injected
+        self._gap_at: int | None = None
+        self._claimed: dict[int, Claimed] = {}
         if keyboard:
             self._keymap = server.keymap()
-        self._devices = server.devices() if pointer else Devices({}, frozenset())
+        self._devices = Devices({}, frozenset())
+        self._wants_devices = pointer or not injected
+        if self._wants_devices:
+            self._new_devices()
 
     def forget(self) -> None:
         """Overwrite which keys are down."""
@@ -76,14 +86,14 @@ class Parser:
     def parse(self, buffer: bytearray, size: int, events: list[Event]) -> int:
         """One pass over the first ``size`` bytes; appends to ``events`` and returns how many bytes were used."""
         down, grid = self._down, EVENTS.grid_ms
-        absolute, injected = self._devices
+        absolute, claimed, excluded = self._devices.absolute, self._claimed, self._excluded()
         add, unpack, xi = events.append, _RAW.unpack_from, self._xi
         table = self._table() if self._keyboard else []
         xkb_event = self._xkb_event
         last_time = self._last_time
         offset = self.offset or 0
         dx = dy = moved_at = 0
-        asked = False
+        asked: set[int] = set()
         fx, fy = self._fraction_x, self._fraction_y
         moving = False
         at = 0
@@ -98,7 +108,7 @@ class Parser:
                 if extension != xi:
                     continue
                 if what < wire.XI_RAW_KEY_PRESS:
-                    self._devices_stale = True
+                    self._devices_stale = self._wants_devices
                     continue
                 if self.offset is None:
                     offset = self.offset = self._anchor(stamp)
@@ -106,9 +116,19 @@ class Parser:
                     offset = self.offset = offset + (1 << 32)
                 last_time = stamp
                 t = stamp + offset
+                if self._devices_stale:
+                    self._new_devices()
+                    absolute, claimed, excluded = self._devices.absolute, self._claimed, self._excluded()
+                if source in excluded:
+                    if self._gap_at is None or t - self._gap_at >= _GAP_MS:
+                        self._gap_at = t
+                        if moving:
+                            add((moved_at, MOVE, 0, 0, dx, dy))
+                            dx = dy = 0
+                            moving = False
+                        add((t, GAP, Reason.NOT_ALLOWED, _GAP_MS // 1000, 0, 0))
+                    continue
                 if what == wire.XI_RAW_MOTION:
-                    if self._devices_stale:
-                        absolute, injected = self._devices = self._new_devices()
                     axes = _WORD.unpack_from(buffer, here + 32)[0] & 3 if masks else 0
                     if not axes:
                         continue  # a scroll axis: its steps come as buttons
@@ -124,11 +144,11 @@ class Parser:
                         y = y_part = 0
                         if axes == 2:
                             x, x_part, y, y_part = 0, 0, x, x_part
-                    if source in injected:
-                        mode = self._injected
-                        if not asked and (mode.is_absolute or x > mode.NEAR_PX or y > mode.NEAR_PX):
-                            asked = True
-                            self._look_at_injected(buffer, here, size, source)
+                    mode = claimed.get(source)
+                    if mode is not None:
+                        if (mode.is_absolute or x > mode.NEAR_PX or y > mode.NEAR_PX) and source not in asked:
+                            asked.add(source)
+                            self._look_at(mode, buffer, here, size, source)
                         device = mode.axes if mode.is_absolute else None
                     else:
                         device = absolute.get(source)
@@ -155,6 +175,10 @@ class Parser:
                     if entry is None:
                         entry = table[code]
                     if entry & 0xFF:
+                        if moving:
+                            add((moved_at, MOVE, 0, 0, dx, dy))
+                            dx = dy = 0
+                            moving = False
                         add((t, KEY, entry & 0xFF, entry >> 8, 0, 0))
                 elif what == wire.XI_RAW_KEY_RELEASE:
                     down[detail & 0xFF] = 0
@@ -189,6 +213,8 @@ class Parser:
                     self._map_stale = True
             elif kind == wire.MAPPING_NOTIFY:
                 self._map_stale = self._keyboard
+            elif kind == wire.CONFIGURE_NOTIFY:
+                self._devices_stale = self._wants_devices  # positions are now of another screen
             at += wire.HEADER
         if moving:
             add((moved_at, MOVE, 0, 0, dx, dy))
@@ -211,12 +237,19 @@ class Parser:
         self._map_stale = False
         self._keymap = self._server.keymap()
 
-    def _new_devices(self) -> Devices:
+    def _new_devices(self) -> None:
+        """Ask for the devices; what was found out about those that are still there stays."""
         self._devices_stale = False
-        return self._server.devices()
+        self._devices = now = self._server.devices()
+        self._claimed = {
+            one: self._claimed.get(one) or Claimed(is_fickle=one in now.injected) for one in now.claimed | now.injected
+        }
 
-    def _look_at_injected(self, buffer: bytearray, at: int, size: int, device: int) -> None:
-        """Find out whether the injected motions from ``at`` on are movements or positions."""
+    def _excluded(self) -> frozenset[int]:
+        return frozenset() if self._with_injected else self._devices.injected
+
+    def _look_at(self, mode: Claimed, buffer: bytearray, at: int, size: int, device: int) -> None:
+        """Find out whether this device's motions from ``at`` on are movements or positions."""
         values: list[tuple[int, int]] = []
         while at + wire.HEADER <= size:
             end = at + wire.HEADER
@@ -230,5 +263,7 @@ class Parser:
                     x, _, y, _ = _BOTH.unpack_from(buffer, at + 32 + 4 * masks)
                     values.append((x, y))
             at = end
-        if values and self._injected.undecided(values):
-            self._injected.decide(values[-1], self._server.place())
+        if values and mode.undecided(values):
+            mode.decide(values[-1], self._server.place())
+        if mode.is_settled:
+            del self._claimed[device]

@@ -14,7 +14,7 @@ from desktop_logger.errors import Unavailable
 from . import DisplayLost
 from .opening import open_display
 
-GENERIC_EVENT, MAPPING_NOTIFY = 35, 34
+GENERIC_EVENT, MAPPING_NOTIFY, CONFIGURE_NOTIFY = 35, 34, 22
 ERROR, REPLY = 0, 1
 HEADER = 32
 _CORE_KEYBOARD = 0x100
@@ -90,6 +90,16 @@ def _lost() -> DisplayLost:
 def query_keymap() -> bytes:
     """QueryKeymap (core): which keys are down."""
     return struct.pack("<BxH", 44, 1)
+
+
+def watch_size(root: int) -> bytes:
+    """ChangeWindowAttributes (core): StructureNotify on the root window, whose size monitors change."""
+    return struct.pack("<BxHIII", 2, 4, root, 1 << 11, 1 << 17)
+
+
+def get_geometry(root: int) -> bytes:
+    """GetGeometry (core): the size of the screen as it is now."""
+    return struct.pack("<BxHI", 14, 2, root)
 
 
 def query_pointer(root: int) -> bytes:

@@ -49,7 +49,7 @@ class X11:
 
     def capture(self, grant: Grant) -> X11Capture:
         """Select raw events of the granted scopes."""
-        return X11Capture(grant.scopes)
+        return X11Capture(grant.scopes, injected=grant.injected == "record")
 
 
 def _opcodes(link: wire.Wire) -> tuple[int, int, int]:
@@ -82,9 +82,10 @@ class _Asking:
             raise Unavailable(f"the X server's answer is not understood: {error}", _OTHER) from None
 
     def devices(self) -> pointing.Devices:
+        width, height = struct.unpack_from("<HH", self.link.ask(wire.get_geometry(self.link.root)), 16)
         reply = self.link.ask(wire.xi_query_devices(self._xi))
         try:
-            return pointing.parse(reply, self.link.width, self.link.height)
+            return pointing.parse(reply, width, height)
         except ValueError as error:
             raise Unavailable(f"the X server's answer is not understood: {error}", _OTHER) from None
 
@@ -98,7 +99,7 @@ class X11Capture:
 
     gather_s = GATHER_S
 
-    def __init__(self, scopes: tuple[str, ...]) -> None:
+    def __init__(self, scopes: tuple[str, ...], *, injected: bool) -> None:
         keyboard, pointer = "keyboard" in scopes, "pointer" in scopes
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
@@ -115,7 +116,9 @@ class X11Capture:
             self._link.send(wire.xi_select(xi, self._link.root, keyboard=keyboard, pointer=pointer))
             if keyboard:
                 self._link.send(wire.xkb_select(xkb), wire.xkb_get_state(xkb), wire.query_keymap())
-            self._parser = Parser(self._asking, xi, xkb_event, keyboard=keyboard, pointer=pointer)
+            if pointer:
+                self._link.send(wire.watch_size(self._link.root))
+            self._parser = Parser(self._asking, xi, xkb_event, keyboard=keyboard, pointer=pointer, injected=injected)
             self._parser.awaited.extend(("state", "keys") if keyboard else ())
             self._link.socket.setblocking(False)
         except Unavailable:

@@ -422,6 +422,9 @@ def policy_in_words(policy: policies.Policy, language: str) -> str:
     lines.append(say("asked_for", scopes=words.scopes(language, policy.scopes), purposes=purposes))
     if policy.named_commands:
         lines.append(say("commands"))
+    if policy.injected == "record":
+        lines.append(say("injected"))
+    lines += [say("backend", name=one.name, sha256=one.sha256[:16]) for one in policy.backends]
     if policy.schedule:
         lines.append(words.hours(language, policy.schedule.model_dump()))
     lines.append(say("kept", days=policy.retention_days))

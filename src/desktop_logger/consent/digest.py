@@ -32,6 +32,8 @@ def meaning_of(policy: Policy, notice: Notice) -> Meaning:
         "scopes": sorted(policy.scopes),
         "applications": policy.applications,
         "schedule": policy.schedule.model_dump(mode="json") if policy.schedule else None,
+        "backends": {one.name: one.sha256 for one in policy.backends},
+        "injected": policy.injected,
         "named_commands": policy.named_commands,
         "remote_sessions": policy.remote_sessions,
         "ceiling": policy.profile.ceiling,
@@ -86,6 +88,9 @@ def widening(signed: Meaning, now: Meaning) -> list[Change]:
     ask(not set(now["scopes"]) <= set(signed["scopes"]), "w_scopes")
     ask(signed["applications"] != now["applications"], "w_applications")
     ask(not hours.covers(signed["schedule"], now["schedule"]), "w_schedule")
+    for name, sha256 in now["backends"].items():
+        ask(signed["backends"].get(name) != sha256, "w_backend", name=name)
+    ask((signed["injected"], now["injected"]) == ("exclude", "record"), "w_injected")
     ask(now["named_commands"] and not signed["named_commands"], "w_commands")
     ask(now["remote_sessions"] and not signed["remote_sessions"], "w_remote")
     ask(not _narrows(signed["ceiling"], now["ceiling"]), "w_ceiling")

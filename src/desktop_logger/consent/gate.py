@@ -140,6 +140,11 @@ def refuse_expired(expires: int, clock: Clock) -> None:
         raise NoConsent("the consent has expired", f"{_SIGN} (it asks for a renewal)", state="ConsentExpired")
 
 
+def digest(data: bytes) -> str:
+    """SHA-256 (hex)."""
+    return str(sha256(data).hexdigest())
+
+
 def file_digest(path: str) -> str:
     """SHA-256 (hex) of a file, ``""`` when there is none. Raises ``NoConsent`` when it cannot be read."""
     try:
@@ -149,7 +154,7 @@ def file_digest(path: str) -> str:
     except OSError:
         raise NoConsent(f"cannot read {path}", "Run: desktop-logger doctor") from None
     try:
-        return str(sha256(os.read(descriptor, _LARGEST)).hexdigest())
+        return digest(os.read(descriptor, _LARGEST))
     except OSError:
         raise NoConsent(f"cannot read {path}", "Run: desktop-logger doctor") from None
     finally:

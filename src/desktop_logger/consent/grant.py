@@ -31,9 +31,10 @@ class Grant:
     """A consent that was valid when the gate looked; ``recheck`` says whether it still is."""
 
     __slots__ = (
-        "admins", "applications", "consent_digest", "cooling_off_s", "demo", "device_public", "disk_cap_bytes",
-        "expires", "given", "named_commands", "own", "policy_hash", "purposes", "receipt_hash", "receipt_id",
-        "release", "release_mode", "retention_days", "schedule", "scopes", "subject_reader", "uid", "watched",
+        "admins", "applications", "backends", "consent_digest", "cooling_off_s", "demo", "device_public",
+        "disk_cap_bytes", "expires", "given", "injected", "named_commands", "own", "policy_hash", "purposes",
+        "receipt_hash", "receipt_id", "release", "release_mode", "retention_days", "schedule", "scopes",
+        "subject_reader", "uid", "watched",
     )  # fmt: skip
 
     receipt_id: str
@@ -44,6 +45,10 @@ class Grant:
     subject_reader: bytes
     device_public: bytes
     scopes: tuple[str, ...]
+    backends: tuple[tuple[str, str], ...]
+    """Backends of others that may see input: name and SHA-256 (hex) of the file."""
+    injected: str
+    """``record`` or ``exclude``: what other programs put in as if it came from a keyboard or mouse."""
     named_commands: bool
     own: Profile
     release: Profile | None
@@ -108,6 +113,7 @@ def facts_of_wire(data: bytes) -> dict[str, Any]:
             for name, fingerprint, public, scopes in facts["admins"]
         )
         facts["scopes"] = tuple(facts["scopes"])
+        facts["backends"] = tuple((name, digest) for name, digest in facts["backends"])
         facts["purposes"] = tuple(facts["purposes"])
         facts["watched"] = tuple((path, digest) for path, digest in facts["watched"])
         if facts["schedule"] is not None:

@@ -91,6 +91,8 @@ class Meaning(Model):
     scopes: tuple[Scope, ...]
     applications: Literal["all"]
     schedule: Schedule | None
+    backends: dict[Name, Sha]
+    injected: Literal["record", "exclude"]
     named_commands: bool
     remote_sessions: bool
     ceiling: ProfileName

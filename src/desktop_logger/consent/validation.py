@@ -214,6 +214,10 @@ def _facts(home: Home, valid: Valid) -> dict[str, Any]:
         "receipt_id": receipt.header.id, "receipt_hash": valid.sha256, "policy_hash": valid.policy_sha256,
         "consent_digest": processing.consent_digest, "subject_reader": b64decode(subject.reader),
         "device_public": b64decode(subject.device), "scopes": scopes,
+        "backends": tuple(
+            (one.name, one.sha256) for one in policy.backends if processing.meaning.backends.get(one.name) == one.sha256
+        ),
+        "injected": "record" if policy.injected == processing.meaning.injected == "record" else "exclude",
         "named_commands": processing.named_commands and policy.named_commands, "own": own, "release": release,
         "release_mode": mode, "cooling_off_s": hours * 3600, "admins": admins, "purposes": granted,
         "retention_days": min(processing.retention_days, policy.retention_days),

@@ -31,6 +31,8 @@ FRENCH = {
     "forbidden": "Ne doit pas servir à : {uses}",
     "legal": "Base légale, selon votre organisation : {text}",
     "paper": "Document : {title}",
+    "injected": "Ce que d'autres programmes saisissent (claviers à l'écran, automates) est enregistré aussi.",
+    "backend": "Les saisies peuvent être vues par un programme tiers : {name} (SHA-256 {sha256}…).",
     "commands": "Les commandes d'une courte liste fixe (copier, coller, enregistrer …) sont enregistrées par leur nom.",
     "asked_for": "On vous demandera : {scopes}. Finalités : {purposes}.",
     "choose": "Avec quelle finesse ? Et ce que nos propres essais ont pu faire au minimum avec 500 (avec 2 000) "
@@ -87,6 +89,8 @@ FRENCH = {
     "w_applications": "d'autres applications sont concernées",
     "w_schedule": "d'autres heures sont concernées",
     "w_commands": "les commandes sont enregistrées par leur nom",
+    "w_backend": "les saisies peuvent être vues par un autre programme, {name}",
+    "w_injected": "ce que d'autres programmes saisissent comme si vous le tapiez est enregistré aussi",
     "w_remote": "les sessions par réseau sont permises",
     "w_ceiling": "un enregistrement plus fin est permis",
     "w_controller": "une autre organisation est responsable",

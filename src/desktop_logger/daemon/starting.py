@@ -38,11 +38,11 @@ def start(place: Home, clock: Clock, backend: str, *, foreground: bool, began: B
     """
     place.check()
     try:
-        gate.check(place, clock)
+        grant = gate.check(place, clock)
     except NoConsent:
         _retain(place, clock)
         raise
-    chosen, why = capture.choose(backend)
+    chosen, why = capture.choose(backend, grant.backends, place.backends)
     indicator = _indicator(foreground=foreground)
     place.create(place.run)
     lock = _take_instance_lock(place)
