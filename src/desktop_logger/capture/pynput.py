@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import sys
 import time
 from collections import deque
@@ -21,7 +22,7 @@ from desktop_logger.records.classes import CTRL, MODIFIER_BITS, Button, Directio
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 
-from . import GATHER_S, DisplayLost, Probe
+from . import GATHER_S, DisplayLost, Probe, wire
 from .opening import open_display
 
 QUEUE = 16_384
@@ -117,6 +118,19 @@ def _quiet_threads() -> None:
     threading.excepthook = lambda _: None
 
 
+def _place(mouse: Any) -> tuple[int, int]:
+    """Where the pointer is, from which the first movement is counted."""
+    if sys.platform in ("darwin", "win32"):
+        x, y = mouse.Controller().position
+        return int(x), int(y)
+    link = wire.Wire()
+    try:
+        x, y = struct.unpack_from("<hh", link.ask(wire.query_pointer(link.root)), 16)
+    finally:
+        link.close()
+    return x, y
+
+
 class PynputCapture:
     """Listeners running. Keys that are down are remembered while they are down, to tell autorepeat from typing."""
 
@@ -132,6 +146,8 @@ class PynputCapture:
         self._latest: object = None
         self._excludes = excludes
         self._place: tuple[int, int] | None = None
+        if "pointer" in scopes:
+            self._place = _place(mouse)
         self._readable, self._writable = os.pipe()
         os.set_blocking(self._readable, False)
         os.set_blocking(self._writable, False)
