@@ -137,7 +137,10 @@ def test_a_checkpoint_that_is_not_its_own_is_refused(shelf: Shelf, tmp_path: Pat
 
 
 def test_it_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
-    train, test = told_long_ago(40, 1), told_long_ago(200, 2)  # too few to generalise from
+    # answers that are chance: whatever is learned of them is learned by heart
+    train, test = (
+        some._replace(action=np.roll(some.action, 8)) for some in (told_long_ago(60, 1), told_long_ago(200, 2))
+    )
     fitted = fitting.fit(
         SMALL._replace(epochs=60, patience=2), split_of(train, test), str(tmp_path), "s", lambda *_: None
     )
