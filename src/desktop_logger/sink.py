@@ -23,7 +23,7 @@ from .consent.grant import Grant
 from .errors import DesktopLoggerError, NoConsent, Unavailable
 from .paths import Home, home
 from .records.classes import Reason
-from .records.layout import END, GAP, RECORD, RECORD_BYTES, RELEASE_STREAM, START, STREAMS, Redacted
+from .records.layout import END, GAP, RECORD, RECORD_BYTES, RELEASE_STREAM, START, STREAMS, Redacted, gap
 from .records.profiles import RELEASE_TICK_S, SEGMENT_BYTES
 from .redaction import release_gaps
 from .sealing import Kek, wipe
@@ -42,6 +42,9 @@ class Sink:
         self.segment: Segment | None = None
         self.waiting = bytearray()
         self.gap_seconds: dict[str, int] = {}
+        self.taken = 0
+        """Records of this segment so far; capture's END says how many it has handed out."""
+        self.miscounted = False
         self.due = dict.fromkeys(STREAMS, 0.0)
         self.period = {"own": float(grant.own.tick_s), "release": float(RELEASE_TICK_S)}
 
@@ -51,12 +54,16 @@ class Sink:
         for offset in range(0, len(data), RECORD_BYTES):
             kind = data[offset + 4]
             if kind in (START, END):
+                if kind == END and self.segment is not None and data[offset + 5]:
+                    own += self._compared(int.from_bytes(data[offset + 12 : offset + 16], "little"))
                 self._append(own, release)
                 own, release = bytearray(), bytearray()
                 self.close()
                 if kind == START:
                     self._open()
+                self.taken = 0
                 continue
+            self.taken += 1
             if kind & RELEASE_STREAM:
                 release += data[offset : offset + 4]
                 release.append(kind ^ RELEASE_STREAM)
@@ -68,6 +75,13 @@ class Sink:
                 self.gap_seconds[name] = self.gap_seconds.get(name, 0) + record[6]
             own += data[offset : offset + RECORD_BYTES]
         self._append(own, release)
+
+    def _compared(self, handed: int) -> bytes:
+        """What was lost on the way from capture is said, by a gap: empty where nothing was."""
+        if handed == self.taken & 0xFFFFFFFF:
+            return b""
+        self.miscounted = True
+        return gap(Reason.UNKNOWN, 1)
 
     def _append(self, own: bytearray, release: bytearray) -> None:
         if self.segment is None:
@@ -177,6 +191,9 @@ def run(records: int, key: int, report: int, layers: confine.Layers) -> int:
                 sink.take(data[:whole])
                 rest = data[whole:]
             sink.tick()
+            if sink.miscounted:
+                sink.miscounted = False
+                say(state="miscounted")
             if sink.segment is not None and sink.segment.size > SEGMENT_BYTES:
                 say(state="rotate")
             if time.monotonic() - spoken >= BEAT_S - 0.5:

@@ -134,7 +134,8 @@ def test_the_bus_with_and_without_a_tray(person: Person) -> None:
     finally:
         empty.kill()
         empty.wait()
-        empty.stdout.close()
+        if empty.stdout:
+            empty.stdout.close()
 
 
 def test_the_name_on_path(person: Person, tmp_path: Path) -> None:

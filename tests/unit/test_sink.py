@@ -112,3 +112,23 @@ def test_the_last_gap_lies_in_a_last_short_segment(person: Person) -> None:
     assert sink.gap_seconds == {"paused": 5}
     assert len(person.verdicts()) == 2
     assert set(person.verdicts().values()) == {"ok"}
+
+
+def test_what_is_lost_between_capture_and_writer_is_a_gap(person: Person) -> None:
+    """Capture's END says how many records it handed out; a supervisor's END, after a crash, says nothing."""
+    for handed, told in ((2, []), (5, [Reason.UNKNOWN]), (None, [])):
+        sink, _ = sink_of(person)
+        sink.take(control(START))
+        assert sink.segment is not None
+        segment = sink.segment.id
+        sink.take(key(1) + key(2))
+        sink.take(control(END, handed))
+        assert sink.miscounted == bool(told)
+        records = RECORD.iter_unpack(person.read(segment)["keyboard"])
+        assert [record[2] for record in records if record[1] == GAP] == told
+
+
+def test_a_gap_between_two_segments_is_not_counted_as_handed_out(person: Person) -> None:
+    sink, _ = sink_of(person)
+    sink.take(gap(Reason.PAUSED, 3) + control(START) + key(1) + control(END, 1))
+    assert not sink.miscounted

@@ -179,6 +179,8 @@ def _say_status(report: dict[str, Any]) -> str:
     lines = [_STATES[report["state"]]]
     if report["state"] == "paused" and report["reason"] not in (None, "paused"):
         lines[0] = f"Not recording ({report['reason'].replace('_', ' ')})."
+    if report["state"] == "recording" and report["reason"]:
+        lines[0] = "Recording, at rest: nothing happens, so nothing is written until something does."
     if report["resumes_in"] is not None:
         lines[0] += f" Resumes in {in_words(report['resumes_in'])}."
     if report["backend"]:

@@ -282,6 +282,8 @@ def ledger(
         return
     for entry in entries:
         detail = entry.get("segment") or ", ".join(entry.get("segments", ()))
+        if "seconds" in entry:
+            detail = f"{detail}, {entry['seconds']} s"
         gaps = entry.get("gaps") or {}
         detail = detail or ", ".join(f"{reason.replace('_', ' ')} {seconds} s" for reason, seconds in gaps.items())
         words = _WORDS.get(entry["kind"], entry["kind"])

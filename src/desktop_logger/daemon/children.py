@@ -23,6 +23,9 @@ ENVIRONMENT = (
 DISPLAY_LOST = 4
 """Exit status of capture (``source.loop.DISPLAY_GONE``) and indicator when their display is gone."""
 
+TOLD = (0, 3, DISPLAY_LOST)
+"""Exit statuses with which capture has handed on everything, the gap of a rest included."""
+
 _FIRST = 100  # descriptors are moved up here so that no dup2 meets its own number and keeps close-on-exec
 
 

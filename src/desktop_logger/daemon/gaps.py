@@ -23,6 +23,8 @@ class Unobserved:
         """Why nothing is observed now; ``None`` while capture runs and before it first does."""
         self._since = 0.0
         self._waiting: list[tuple[Reason, float]] = []
+        self._owed = 0.0
+        """Seconds that rounding has not told yet, or has told too many."""
 
     def _now(self) -> float:
         return self.clock.monotonic() + self.clock.suspended()
@@ -48,12 +50,18 @@ class Unobserved:
             self._waiting.append((self.reason, now - self._since))
             self._since = now
 
+    def owe(self, reason: Reason, seconds: float) -> None:
+        """A stretch that is over, of which whoever should have told it did not."""
+        self._waiting.append((reason, seconds))
+
     def so_far(self) -> None:
-        """Capture is about to begin: what has passed waits to be told; the moment until it runs belongs to nobody."""
+        """Capture is about to begin: what has passed waits to be told; the moment until it runs joins the next gap."""
         self._close()
 
     def end(self) -> None:
         """Capture runs."""
+        if self.reason is not None:
+            self._owed += self._now() - self._since
         self.reason = None
 
     def tell(self, put: Callable[[Redacted], bool]) -> None:
@@ -61,14 +69,12 @@ class Unobserved:
 
         What a stretch loses or gains by that is carried over to the next ones. What ``put`` does not take waits on.
         """
-        owed = 0.0
         while self._waiting:
             reason, seconds = self._waiting[0]
-            whole = max(1, round(seconds + owed))
+            whole = max(1, round(seconds + self._owed))
             if not put(gap(reason, whole)):
-                self._waiting[0] = (reason, seconds + owed)
                 return
-            owed += seconds - whole
+            self._owed += seconds - whole
             del self._waiting[0]
 
 

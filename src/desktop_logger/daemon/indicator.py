@@ -31,14 +31,15 @@ MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop r
 LOOKS = {
     "recording": ("*  recording", 0xB3261E),
     "ending": ("*  recording, {} days left", 0xB3261E),
+    "resting": ("*  recording, at rest", 0xB3261E),
     "paused": ("||  paused", 0x4A4A4A),
     "waiting": ("--  not recording", 0x4A4A4A),
     "resuming": ("||  resuming in {} s", 0x8A5A00),
 }
 
 
-_WORDS = {"ending": "recording"}
-"""States that are not a change to be notified: the day before the end of a consent is still recording."""
+_WORDS = {"ending": "recording", "resting": "recording"}
+"""States that are not a change to be notified: the day before the end of a consent, or a rest, is still recording."""
 
 
 def _look(state: str) -> tuple[str, int]:

@@ -29,7 +29,7 @@ from desktop_logger.errors import ClockSetBack, DesktopLoggerError, NoConsent, R
 from desktop_logger.paths import Home, home
 from desktop_logger.records.classes import Reason
 
-from .children import DISPLAY_LOST, Child
+from .children import DISPLAY_LOST, TOLD, Child
 from .crew import Crew
 from .gaps import Attempts, Unobserved
 
@@ -39,6 +39,8 @@ INDICATOR_S = 3.0
 """Without a sign of life from the indicator for this long, there is no capture."""
 WRITER_S = 20.0
 WRITER_LIFE_S = 6 * 3600.0
+HELD_S = 1.0
+"""What a capture process that dies may have held: that second was not observed either."""
 WARN_S = 30
 TIMED_PAUSES = {"1": 300, "2": 900, "3": 3600}
 """Marks of the tray's menu, and how many seconds they pause for."""
@@ -69,6 +71,8 @@ class Supervisor:
         """While stored data is being changed: no writer, no capture."""
         self.running = False
         """Whether capture has said that it truly runs."""
+        self.rested: float | None = None
+        """Since when capture rests because nothing happens."""
         self.seen = False
         """Whether the indicator has said that its sign is there."""
         self.unseen_since = clock.monotonic()
@@ -231,6 +235,10 @@ class Supervisor:
             self.verdict = "valid"
         elif state == "rotate":
             self.crew.tell_capture(b"r")
+        elif state in ("resting", "awake"):
+            self.rested = self.clock.monotonic() if state == "resting" else None
+        elif state == "miscounted":
+            self._warn("records were lost between capture and the writer; the gap is marked")
 
     def _obey(self, mark: str) -> None:
         """A mark of the indicator: alive, or what somebody clicked."""
@@ -278,7 +286,7 @@ class Supervisor:
         """A child has ended without being told to."""
         crew = self.crew
         if child is crew.capture:
-            self._end_capture(Reason.CRASHED)
+            self._end_capture(Reason.CRASHED, ago=HELD_S)
             self.stopping |= self.unobserved.reason == Reason.DISPLAY_LOST
             self.recording.failed()
             if self.recording.failures > 2:
@@ -315,7 +323,7 @@ class Supervisor:
         if not self.wanted or self.verdict == "invalid":
             self._end_capture(self.unobserved.reason or Reason.CRASHED)
             return
-        self._end_capture(Reason.CRASHED)
+        self._end_capture(Reason.CRASHED, ago=self.grant.own.tick_s if self.grant else 0.0)
         self._warn(message)
         self.recording.failed()
         if self.recording.failures > 2:
@@ -331,9 +339,13 @@ class Supervisor:
 
     def _end_capture(self, reason: Reason, *, ago: float = 0.0) -> None:
         """From here on nothing is observed. A capture that is there ends, within half a second."""
-        self.unobserved.begin(reason, ago=ago)
+        rested, self.rested = self.rested, None
+        self.unobserved.begin(reason, ago=ago if rested is None else 0.0)
         self.running = False
-        if self.crew.end_capture() == DISPLAY_LOST:
+        status = self.crew.end_capture()
+        if rested is not None and status not in TOLD:
+            self.unobserved.owe(Reason.RESTED, self.clock.monotonic() - rested)
+        if status == DISPLAY_LOST:
             self.unobserved.rename(Reason.DISPLAY_LOST)
             self._warn("the display is gone")
         self.sandbox.pop("capture", None)
@@ -419,11 +431,11 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """The live part of ``status --json``: closed words, process ids, numbers."""
-        grant, reason = self.grant, self.unobserved.reason
+        grant = self.grant
         reminder = gate.reminder(grant.expires, self.clock.now()) if grant else None
         return {
             "state": "recording" if self.running else "paused",
-            "reason": None if self.running or reason is None else reason.name.lower(),
+            "reason": self._why(),
             "resumes_in": None if self.until is None else max(0, round(self.until - self.clock.monotonic())),
             "pids": self.crew.pids(),
             "backend": self.backend,
@@ -435,10 +447,16 @@ class Supervisor:
             "warnings": [*([reminder] if reminder else []), *self.warnings[-4:]],
         }
 
+    def _why(self) -> str | None:
+        """Why nothing is recorded now, or that recording rests."""
+        if self.running:
+            return None if self.rested is None else Reason.RESTED.name.lower()
+        return None if self.unobserved.reason is None else self.unobserved.reason.name.lower()
+
     def _show(self, now: float) -> None:
         """Tell the indicator what is true, when it changes."""
         if self.running:
-            text = self._ending() or "recording"
+            text = self._ending() or ("recording" if self.rested is None else "resting")
         elif self.until is not None and self.until - now <= WARN_S:
             text = f"resuming {max(0, round(self.until - now))}"
         else:

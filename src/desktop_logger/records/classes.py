@@ -104,6 +104,7 @@ class Reason(IntEnum):
     PURGE = 14
     INDICATOR = 15
     UNKNOWN = 16
+    RESTED = 17
 
 
 # Marks that a classification may carry beside a class. They never leave the backend that asks for them.

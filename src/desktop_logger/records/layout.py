@@ -52,9 +52,9 @@ def unsigned(value: int) -> int:
     return max(-0x7FFF, min(0x7FFF, value)) & U16
 
 
-def control(kind: int) -> Redacted:
-    """A START or END record for the pipe."""
-    return Redacted(RECORD.pack(0, kind, 0, 0, 0, 0, 0))
+def control(kind: int, count: int | None = None) -> Redacted:
+    """A START or END record for the pipe; END from capture says how many records it has handed out since START."""
+    return Redacted(RECORD.pack(0, kind, count is not None, 0, 0, 0, (count or 0) & U32))
 
 
 def gap(reason: Reason, seconds: int, t: int = 0) -> Redacted:

@@ -123,7 +123,7 @@ _COUNT = {FINE: "1", RUNS: "1", LOG: "log2 bucket"}
 FIELDS = (
     _time("gap", "any", FINE, RUNS, LOG, NOISY),
     Field("gap", "reason", "any", "code", "Why nothing was observed. What is released knows one reason, `unobserved`.",
-          "tell a gap from rest", FACT, {FINE: 16, RUNS: 16, LOG: 16, NOISY: 16}, {**_ALL, NOISY: _LIST}),
+          "tell a gap from rest", FACT, {FINE: 17, RUNS: 17, LOG: 17, NOISY: 17}, {**_ALL, NOISY: _LIST}),
     Field("gap", "seconds", "any", "d", "How long.", "account for the whole time", FACT,
           {FINE: _U32, RUNS: _U32, LOG: _U32, NOISY: _U32},
           {FINE: "1 s", RUNS: "1 s", LOG: "1 s; released: log2 bucket", NOISY: "1 s; released: log2 bucket"}),

@@ -14,6 +14,7 @@ classification and gridding give identical bytes.
 from __future__ import annotations
 
 from .coarsening import coarsen, coarsen_gap, for_release, release_gaps
+from .gridding import Gridder
 from .redactor import Redactor, Terms
 
-__all__ = ["Redactor", "Terms", "coarsen", "coarsen_gap", "for_release", "release_gaps"]
+__all__ = ["Gridder", "Redactor", "Terms", "coarsen", "coarsen_gap", "for_release", "release_gaps"]

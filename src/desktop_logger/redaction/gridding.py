@@ -33,13 +33,20 @@ class Gridder:
         self._pointer = "pointer" in granted
         self._named = named_commands
         self._out = bytearray()
+        self._dx = self._dy = 0
         self.begin(0)
 
-    def begin(self, base: int) -> None:
-        """Start a segment at ``base`` ms."""
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Displacement that fills no cell yet, in pixels."""
+        return self._dx, self._dy
+
+    def begin(self, base: int, *, carry: bool = False) -> None:
+        """Start a segment at ``base`` ms; ``carry``: with the displacement that fills no cell yet."""
         self._base = base
         self._tick = 0
-        self._dx = self._dy = 0
+        if not carry:
+            self._dx = self._dy = 0
         self._clicks = bytearray()
         self._scrolls = [0, 0, 0, 0, 0]
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.events import Batch
-from desktop_logger.records.layout import GAP, Redacted
+from desktop_logger.records.layout import GAP, RECORD_BYTES, Redacted
 from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, Profile
 
 from .coarsening import bucketed, unobserved
@@ -55,10 +55,14 @@ class Redactor:
         self._counting = Counting(terms.scopes, noise) if COUNTS in wanted else None
         self._ready_own = bytearray()
         self._ready_release = bytearray()
+        self._base = 0
+        self.heard = 0
+        """When the last record of the finest grid was made of something, ms of the events' clock."""
 
     def begin(self, ms: int) -> None:
         """Start a segment at ``ms`` (monotonic), rounded down to the grid of ``events``; times count from there."""
-        self._gridder.begin(ms - ms % EVENTS.grid_ms)
+        self._base = ms - ms % EVENTS.grid_ms
+        self._gridder.begin(self._base)
 
     def feed(self, batch: Batch) -> None:
         """Take a batch."""
@@ -93,7 +97,7 @@ class Redactor:
             self._counting.flush(tick)
         if self._runs or self._counting:
             self._pass_on()
-        self._gridder.begin(ms - ms % EVENTS.grid_ms)
+        self.begin(ms)
 
     def take(self) -> tuple[Redacted, Redacted]:
         """The records that are ready, ``(own, release)``; the second is empty where nothing may leave."""
@@ -105,6 +109,8 @@ class Redactor:
     def _pass_on(self) -> None:
         """From step to step: each profile's records, then each stream's."""
         made = [self._gridder.take(), b"", b"", b""]
+        if made[0]:
+            self.heard = self._base + int.from_bytes(made[0][-RECORD_BYTES:][:4], "little") * EVENTS.grid_ms
         if self._runs:
             self._runs.feed(made[0])
             made[1] = self._runs.take()

@@ -6,7 +6,8 @@ It sees raw input for one batch and has neither a file nor a key. What leaves is
 2. START. From then on, before every read of input, the supervisor's heartbeat must be at most 0.8 s old.
 3. Input is waited for, then left to gather for a moment, then read in one go: waking up is what costs.
 4. After ten minutes, or when told to, the segment ends and the next begins: flush, END, START.
-5. Told to stop, left alone, or without a display: flush, END, and gone.
+5. Nothing has happened for two minutes: the segment ends, and the next begins with what happens next (``resting``).
+6. Told to stop, left alone, or without a display: flush, END, and gone.
 
 Exit status: 0 told to stop, 3 the heartbeat was late, 4 the display is gone, else the error's own.
 """
@@ -22,11 +23,13 @@ from desktop_logger.capture import Capture, DisplayLost
 from desktop_logger.consent.grant import Grant
 from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import Reason
-from desktop_logger.records.layout import END, START
+from desktop_logger.records.events import Batch
+from desktop_logger.records.layout import END, START, Redacted, gap
 from desktop_logger.records.profiles import SEGMENT_S
 from desktop_logger.redaction import Redactor
 
 from .outlet import Outlet
+from .resting import REST_S, Rest
 
 BEAT_S = 0.8
 SEND_S = 1.0
@@ -39,9 +42,10 @@ LATE, DISPLAY_GONE = 3, 4
 class Source:
     """The main loop. ``run`` returns the exit status."""
 
-    def __init__(self, opened: Capture, grant: Grant, outlet: Outlet, beats: int) -> None:
+    def __init__(self, opened: Capture, grant: Grant, outlet: Outlet, beats: int, rest_s: float = REST_S) -> None:
         self._capture = opened
         self._redactor = Redactor(grant)
+        self._rest = Rest(grant, rest_s + SETTLED_S)
         self._outlet = outlet
         self._beats = beats
         os.set_blocking(beats, False)
@@ -54,6 +58,7 @@ class Source:
         if self._input >= 0:
             self._poll.register(self._input, select.POLLIN)
         now = time.monotonic()
+        self._rest.heard(int(now * 1000))
         self._beat = self._sent = self._segment = self._turned = now
         self._read_at: float | None = None
 
@@ -65,9 +70,12 @@ class Source:
         """Record until told otherwise; yields words worth reporting. Afterwards ``status`` says how it ended."""
         self._begin()
         yield "running"
-        finished = False
+        finished = rested = False
         try:
             while (status := self._turn()) is None:
+                if rested != (self._rest.since is not None):
+                    rested = not rested
+                    yield "resting" if rested else "awake"
                 if not finished and self._capture.ended() and not self._outlet.waits:
                     finished = True
                     yield "finished"
@@ -117,10 +125,10 @@ class Source:
                 self._poll.register(self._input, select.POLLIN)
         elif (due := self._capture.due()) is not None and due <= 0:
             self._read()
-        if now - self._segment >= SEGMENT_S or self._rotate:
-            self._rotate = False
+        if self._rest.since is None and (now - self._segment >= SEGMENT_S or self._rotate):
             self._end()
             self._begin()
+        self._rotate = False
         if now - self._sent >= SEND_S:
             self._send(now)
         return None
@@ -141,28 +149,52 @@ class Source:
 
     def _read(self) -> None:
         batch = self._capture.read()
+        if self._rest.since is not None:
+            events = self._rest.woken(batch)
+            if events is None:
+                return
+            batch = Batch(events, batch.until)
+            self._wake(events[0][0])
+            self._begin(events[0][0])
         self._redactor.feed(batch)
         self._redactor.advance(batch.until)
 
-    def _begin(self) -> None:
+    def _begin(self, ms: int | None = None) -> None:
         self._segment = time.monotonic()
         self._outlet.mark(START)
-        self._redactor.begin(int(self._segment * 1000))
+        self._redactor.begin(int(self._segment * 1000) if ms is None else ms)
         self._outlet.send()
 
     def _end(self) -> None:
+        if self._rest.since is not None:
+            self._wake(int(time.monotonic() * 1000))
+            return
         self._redactor.flush(int(time.monotonic() * 1000))
         self._outlet.put(*self._redactor.take())
         self._outlet.mark(END)
 
+    def _wake(self, ms: int) -> None:
+        """Tell the gap of the rest that is over. It lies between two segments."""
+        if seconds := self._rest.end(ms):
+            self._outlet.put(gap(Reason.RESTED, seconds), Redacted(b""))
+
     def _send(self, now: float) -> None:
         self._sent = now
         outlet = self._outlet
+        if self._rest.since is not None:
+            outlet.send()
+            self._poll.modify(outlet.descriptor, select.POLLOUT if outlet.waits else 0)
+            return
         if outlet.dropping_since is not None and outlet.has_room:
             since, outlet.dropping_since = outlet.dropping_since, None
             self._redactor.gap(Reason.OVERFLOW, max(1, round(now - since)), int(since * 1000))
         self._redactor.advance(int((now - SETTLED_S) * 1000))
         outlet.put(*self._redactor.take())
+        self._rest.heard(self._redactor.heard)
+        if self._rest.due(int(now * 1000)):
+            self._redactor.flush(int(now * 1000))
+            outlet.put(*self._redactor.take())
+            outlet.mark(END)
         outlet.send()
         self._poll.modify(outlet.descriptor, select.POLLOUT if outlet.waits else 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from desktop_logger.records.layout import RECORD_BYTES, RELEASE_STREAM, Redacted, control
+from desktop_logger.records.layout import END, RECORD_BYTES, RELEASE_STREAM, Redacted, control
 
 CHUNK_BYTES = 4096
 """One write; a multiple of the record, at most PIPE_BUF, so that it is whole among other writers' records."""
@@ -20,6 +20,8 @@ class Outlet:
         self.descriptor = descriptor
         os.set_blocking(descriptor, False)
         self._pending = bytearray()
+        self._handed = 0
+        """Records since the last mark: the writer compares."""
         self.dropping_since: float | None = None
 
     def put(self, own: Redacted, release: Redacted) -> None:
@@ -33,10 +35,12 @@ class Outlet:
                 self.dropping_since = time.monotonic()
             return
         self._pending += own
+        self._handed += len(own) // RECORD_BYTES
 
     def mark(self, kind: int) -> None:
         """Queue START or END: there is always room for these."""
-        self._pending += control(kind)
+        self._pending += control(kind, self._handed if kind == END else None)
+        self._handed = 0
 
     @property
     def waits(self) -> bool:

@@ -97,6 +97,7 @@ class Segment:
     def __init__(self, home: Home, clock: Clock, segment: str, streams: dict[str, StreamFile]) -> None:
         self.id = segment
         self._home, self._clock = home, clock
+        self._began = clock.monotonic()
         self._streams = streams
         self._queues = {
             stream: {scope: _Queue() for scope in file.header.scopes} for stream, file in self._streams.items()
@@ -157,7 +158,9 @@ class Segment:
             with locked(self._home):
                 if not all(os.path.exists(file.path) for file in self._streams.values()):
                     raise Unavailable("this segment was deleted while it was written", "Nothing of it remains.")
-                Ledger(self._home, self._clock).append("segment.sealed", segment=self.id, streams=closed)
+                seconds = round(self._clock.monotonic() - self._began)
+                ledger = Ledger(self._home, self._clock)
+                ledger.append("segment.sealed", segment=self.id, seconds=seconds, streams=closed)
         except OSError as error:
             raise unwritable(error, "the segment") from None
         finally:
