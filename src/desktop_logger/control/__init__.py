@@ -55,7 +55,7 @@ def listen(home: Home) -> socket.socket:
         if folder is not None:
             os.close(folder)
     os.chmod(home.socket, 0o600)
-    server.listen(8)
+    server.listen(64)
     server.setblocking(False)
     return server
 

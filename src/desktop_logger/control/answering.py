@@ -23,7 +23,10 @@ Do = Callable[[str, int | None], dict[str, Any]]
 
 
 class Answering:
-    """Listens, reads one line a client, answers, closes. A slow or silent client is dropped after 2 s."""
+    """Listens, reads one line a client, answers, closes.
+
+    A slow or silent client is dropped after 2 s, or sooner when many come: who asks at once is answered.
+    """
 
     def __init__(self, place: Home, poller: select.poll, do: Do) -> None:
         self.poller, self.do = poller, do
@@ -37,8 +40,7 @@ class Answering:
             with contextlib.suppress(OSError):
                 client, _ = self.server.accept()
                 if len(self.clients) >= MOST_CLIENTS:
-                    client.close()
-                    return True
+                    self._drop(next(iter(self.clients)))  # who came first and still says nothing makes room
                 client.setblocking(False)
                 self.clients[client.fileno()] = (client, now + CLIENT_S)
                 self.poller.register(client, select.POLLIN)
