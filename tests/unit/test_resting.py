@@ -25,6 +25,8 @@ QUIET = 120.0
 class Hand:
     """A backend that hands over what the test puts into it."""
 
+    gather_s = 0.05
+
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
         os.set_blocking(self.reading, False)
