@@ -43,6 +43,8 @@ soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
 	@$(BIN)/python -m tests.soak.storage $(SOAK_PART)
 	@$(BIN)/python -m tests.soak.halted
+	@$(BIN)/python -m tests.accounting
+	@$(BIN)/python -m tests.machine 20 30
 	@$(BIN)/python -m tests.soak.window
 	@$(BIN)/python -m tests.noninterference 1000000
 	@$(BIN)/python -m tests.processes 50
