@@ -30,7 +30,7 @@ def process(display: str) -> Iterator[CaptureProcess]:
 
 
 def test_it_counts_what_was_done(
-    process: CaptureProcess, xterm: str, xdotool: Callable[..., str], display: str
+    xterm: str, process: CaptureProcess, xdotool: Callable[..., str], display: str
 ) -> None:
     xdotool("type", "--delay", 5, "Hello you")
     xdotool("key", "Return", "BackSpace", "Left", "F5", "Escape", "ctrl+c", "shift+Tab")
