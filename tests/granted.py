@@ -22,6 +22,8 @@ def grant(
         "named_commands": named_commands, "own": own, "release": release, "release_mode": "none", "cooling_off_s": 0,
         "injected": "record", "backends": [],
         "admins": [], "purposes": [], "retention_days": 7, "disk_cap_bytes": 1 << 30, "given": 0,
-        "expires": 1 << 40, "demo": False, "applications": "all", "schedule": None, "watched": [], "uid": os.getuid(),
+        "expires": 1 << 40, "demo": False,
+        "applications": ["all", []], "unanswered": "coarse", "categories": {}, "tasks": [],
+        "schedule": None, "watched": [], "uid": os.getuid(),
     }  # fmt: skip
     return gate.inherit(json.dumps(wire | facts).encode())

@@ -58,7 +58,9 @@ class Person:
             "release_mode": mode if release else "none", "cooling_off_s": 0,
             "admins": [["admin", fingerprint(self.admin.public), text(self.admin.public), list(admin_scopes)]],
             "purposes": [], "retention_days": 30, "disk_cap_bytes": 1 << 30, "given": 0, "expires": 2**40,
-            "demo": False, "applications": "all", "schedule": None, "watched": [], "uid": os.getuid(),
+            "demo": False,
+        "applications": ["all", []], "unanswered": "coarse", "categories": {}, "tasks": [],
+        "schedule": None, "watched": [], "uid": os.getuid(),
         }  # fmt: skip
 
     def kek(self) -> tuple[int, Any]:

@@ -16,14 +16,16 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from . import disk, sealing
 from .errors import IntegrityError, Refused, Unavailable, UsageError
 from .paths import Home, shipped
-from .records.profiles import FUTURE_SCOPES, PROFILES, Profile, may_become
+from .records import applications as listing
+from .records.classes import Category
+from .records.profiles import PROFILES, TASKS, Profile, may_become
 
 PAYLOAD_TYPE = "application/vnd.desktop-logger.policy+toml"
 _CONTEXT = "policy"
@@ -33,7 +35,28 @@ _LARGEST = 256 * 1024
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$")]
 Key = Annotated[str, StringConstraints(min_length=4, max_length=2000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
-Scope = Literal["keyboard", "pointer"]
+Scope = Literal["keyboard", "pointer", "context", "target", "task"]
+Pattern = Annotated[
+    str, StringConstraints(pattern=r"^(?:\*[^*\p{Cc}\p{Cf}\p{Lu}]{1,63}|[^*\p{Cc}\p{Cf}\p{Lu}]{1,63}\*?)$")
+]
+CategoryName = Literal[
+    "other",
+    "browser",
+    "terminal",
+    "editor",
+    "office",
+    "mail",
+    "chat",
+    "calendar",
+    "files",
+    "media",
+    "graphics",
+    "meeting",
+    "business",
+    "system",
+    "game",
+    "reader",
+]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Hour = Annotated[str, StringConstraints(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 ProfileName = Literal["events", "bursts", "coarse", "counts"]
@@ -164,6 +187,33 @@ class Schedule(Model):
     """Time zone by its IANA name, such as ``Europe/Berlin``; summer time is kept."""
 
 
+class Applications(Model):
+    """Which applications are recorded; input into any other is a gap, and nothing of it is kept.
+
+    A name is what an application calls itself (the words of WM_CLASS, or the app id), in small letters; ``*`` at one
+    end stands for anything.
+    """
+
+    mode: Literal["all", "allow", "deny"] = "allow"
+    """``allow``: only those named. ``deny``: all but those named. ``all``: every application."""
+    names: Annotated[tuple[Pattern, ...], Field(max_length=200)] = ()
+    """The applications. An empty list that allows is: nothing is recorded."""
+
+    @property
+    def rule(self) -> listing.Applications:
+        """The same for those who keep it."""
+        return listing.Applications(self.mode, self.names)
+
+
+class Task(Model):
+    """A piece of work that people can say they begin and end; the record holds its number in the list."""
+
+    id: Name
+    """What is typed: ``desktop-logger task begin <id>``."""
+    text: Text
+    """What it is."""
+
+
 class Notice(Model):
     """Which notice is shown: ``consent/<id>/<version>.<language>.md``."""
 
@@ -198,8 +248,16 @@ class Policy(Model):
     """What people are asked about, each apart, default no."""
     profile: ProfileRule = ProfileRule(ceiling="bursts", default="bursts")
     """How finely one's own data may be stored."""
-    applications: Literal["all"] = "all"
-    """Which applications are recorded."""
+    applications: Applications = Applications()
+    """Which applications are recorded. Left out, none is."""
+    unanswered: Literal["coarse", "nothing"] = "coarse"
+    """What is recorded while nobody can tell whether the focused field is a password field: ``coarse`` form at most, or
+    nothing. There is no laxer value."""
+    categories: Annotated[dict[Pattern, CategoryName], Field(max_length=200)] = {}
+    """Application → category for the scope ``context``; goes before the table that ships with the program
+    (``config/categories.toml``). An application in neither is ``other``."""
+    tasks: Annotated[tuple[Task, ...], Field(max_length=TASKS)] = ()
+    """What people can say they are doing, for the scope ``task``. Needed for that scope, and only then."""
     schedule: Schedule | None = None
     """The hours in which recording may happen; without it, whenever the person starts it. Outside them nothing is
     recorded, and the time is a gap with the reason ``schedule``."""
@@ -251,12 +309,18 @@ class Policy(Model):
             ("scopes", self.scopes),
             ("purposes", tuple(purpose.id for purpose in self.purposes)),
             ("backends", (*OWN_BACKENDS, *(one.name for one in self.backends))),
+            ("tasks", tuple(task.id for task in self.tasks)),
+            ("applications.names", self.applications.names),
             *(("recipients.scopes", recipient.scopes) for recipient in self.recipients),
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"{what}: one is named twice")
         if not may_become(self.ceiling, PROFILES[self.profile.default]):
             raise ValueError("profile.default: finer than profile.ceiling, or not made from it")
+        if self.applications.mode == "all" and self.applications.names:
+            raise ValueError('applications.names: mode = "all" needs none')
+        if bool(self.tasks) != ("task" in self.scopes):
+            raise ValueError("tasks: stand with the scope task, and only then")
         if any(set(recipient.scopes) - set(self.scopes) for recipient in self.recipients):
             raise ValueError("recipients.scopes: a scope that the policy does not offer")
         if bool(self.recipients) != (self.release is not None):
@@ -291,14 +355,15 @@ class Policy(Model):
         return PROFILES[self.profile.ceiling]
 
     @property
+    def category_table(self) -> dict[str, int]:
+        """Pattern → number of the category: the policy's own, then what ships with the program."""
+        own = {name: Category[category.upper()].value for name, category in self.categories.items()}
+        return own | {name: number for name, number in shipped_categories().items() if name not in own}
+
+    @property
     def organisation(self) -> str | None:
         """The controller's name, ``None`` for the personal policy."""
         return self.controller.name if self.controller else None
-
-
-_NOT_YET = {
-    "categories": "application categories need focus detection, which this version does not have",
-}
 
 
 def parse(text: bytes, name: str) -> Policy:
@@ -314,7 +379,6 @@ def parse(text: bytes, name: str) -> Policy:
         raise UsageError(f"{name}: not UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{name}: not TOML: {error}") from None
-    _refuse_unenforceable(raw, name)
     try:
         return Policy.model_validate_json(json.dumps(raw, allow_nan=False, default=_not_json))
     except (TypeError, ValueError) as error:
@@ -327,6 +391,13 @@ def load_personal() -> tuple[Policy, bytes]:
     with open(path, "rb") as file:
         text = file.read()
     return parse(text, path), text
+
+
+def shipped_categories() -> dict[str, int]:
+    """Pattern → number of the category, of the table that ships with the program."""
+    with open(shipped("config", "categories.toml"), "rb") as file:
+        table = tomllib.load(file)
+    return {name: Category[category.upper()].value for category, names in table.items() for name in names}
 
 
 def sign(text: bytes, signer: sealing.Signer, name: str = "policy.toml") -> bytes:
@@ -459,23 +530,6 @@ def adopt(home: Home, data: bytes, name: str) -> Policy:
     except OSError as error:
         raise Unavailable(f"cannot write {home.policy}: {error.strerror}", "Run: desktop-logger doctor") from None
     return policy
-
-
-def _refuse_unenforceable(raw: dict[str, Any], name: str) -> None:
-    """Say why a policy that a later version may keep is refused by this one."""
-    reasons = {key: _NOT_YET[key] for key in raw if key in _NOT_YET}
-    if raw.get("applications", "all") != "all":
-        reasons["applications"] = "a list of applications needs focus detection, which this version does not have"
-    scopes = raw.get("scopes", [])
-    for scope in FUTURE_SCOPES:
-        if isinstance(scopes, list) and scope in scopes:
-            reasons["scopes"] = f"the scope {scope} is not recorded by this version"
-    if reasons:
-        key = min(reasons)
-        raise Refused(
-            f"{name}: {key}: {reasons[key]}",
-            "Leave it out, or use a version that can keep it. Nothing was changed.",
-        )
 
 
 def _hours(schedule: Schedule) -> None:

@@ -58,7 +58,9 @@ def a_grant(own: Profile, release: Profile | None) -> Grant:
         "named_commands": True, "own": own.name, "release": release.name if release else None,
         "release_mode": "cooling-off" if release else "none", "cooling_off_s": 0, "admins": recipients,
         "purposes": ["own-insight"], "retention_days": 7, "disk_cap_bytes": 1 << 30, "given": int(OPENED),
-        "expires": int(OPENED + 2 * HOUR_S), "demo": False, "applications": "all", "schedule": None, "watched": [],
+        "expires": int(OPENED + 2 * HOUR_S), "demo": False,
+        "applications": ["all", []], "unanswered": "coarse", "categories": {}, "tasks": [],
+        "schedule": None, "watched": [],
         "uid": os.getuid(),
     }  # fmt: skip
     return gate.inherit(json.dumps(facts).encode())

@@ -15,7 +15,7 @@ from desktop_logger.errors import Refused
 from desktop_logger.inspection import drawing
 from desktop_logger.inspection.rows import segment_rows
 from desktop_logger.inspection.summary import Span, Summary
-from desktop_logger.records.classes import Action, Button, Direction, KeyClass, Reason
+from desktop_logger.records.classes import Action, Button, Category, Direction, KeyClass, Reason, Role
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import ACTIONS, GAP, KEY, PRESSES, RECORD, Redacted, signed
 from desktop_logger.records.profiles import (
@@ -76,7 +76,7 @@ def test_presses_and_actions_count_in_the_minute_in_which_they_happened() -> Non
 def test_a_minute_without_input_has_as_many_records_as_one_with() -> None:
     nothing, much = counted([], 599_000), counted([key(n * 100) for n in range(5000)], 599_000)
     assert Counter((r[0], r[1], r[2]) for r in nothing) == Counter((r[0], r[1], r[2]) for r in much)
-    assert len(nothing) == 10 * (len(KeyClass) + len(Action))
+    assert len(nothing) == 10 * (len(KeyClass) + len(Action) + len(Category) + len(Role))
 
 
 def test_scopes_that_are_not_granted_are_not_counted_and_get_no_noise() -> None:

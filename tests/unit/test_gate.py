@@ -369,8 +369,17 @@ def test_wider_is_never_found_between_equal_meanings_and_unknown_parts_are_wider
         digest.meaning_of(ours, notices.load("personal", 1, "de"))
     )
     assert digest.wider(meaning, {**meaning, "new": 1})
-    for part in ("registry", "classes", "profiles", "applications"):
+    for part in ("registry", "classes", "profiles"):
         assert digest.wider(meaning, {**meaning, part: "other"})
+    fewer = {**meaning, "applications": {"mode": "deny", "names": ["org.keepassxc.*"]}, "unanswered": "nothing"}
+    assert digest.wider(meaning, fewer) == []
+    assert {one.key for one in digest.narrowing(meaning, fewer)} == {"n_applications", "n_unanswered"}
+    assert {one.key for one in digest.widening(fewer, meaning)} == {"w_applications", "w_unanswered"}
+    told = {**meaning, "scopes": ["context", *meaning["scopes"]]}
+    table = {**told, "categories": {**told["categories"], "own": {"our-crm": "business"}}}
+    assert {one.key for one in digest.widening(told, table)} == {"w_categories"}
+    assert digest.wider(meaning, {**table, "scopes": meaning["scopes"]}) == [], "without the scope nobody is told any"
+    assert {one.key for one in digest.widening(meaning, {**meaning, "tasks": {"invoice": "0" * 64}})} == {"w_tasks"}
     later = {**meaning, "notice": {"id": "personal", "version": 2}}
     assert digest.wider(meaning, later) == []
     assert digest.rewording(meaning, later)

@@ -22,9 +22,34 @@ from desktop_logger.inspection.page import Facts, page
 from desktop_logger.inspection.rows import FIELDS, Row, segment_rows
 from desktop_logger.inspection.summary import Span, Summary
 from desktop_logger.records import registry
-from desktop_logger.records.classes import Action, Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.layout import CLICK, GAP, KEY, KINDS, MOVE, RECORD, SCROLL, STROKE, TYPING, describe
-from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, Profile
+from desktop_logger.records.classes import (
+    Action,
+    Button,
+    Category,
+    ClickKind,
+    Command,
+    Direction,
+    KeyClass,
+    Outcome,
+    Reason,
+    Role,
+)
+from desktop_logger.records.layout import (
+    CLICK,
+    COARSE_FORM,
+    FOCUS,
+    GAP,
+    KEY,
+    KINDS,
+    MOVE,
+    RECORD,
+    SCROLL,
+    STROKE,
+    TYPING,
+    VEILED_KINDS,
+    describe,
+)
+from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, TASKS, Profile
 from desktop_logger.segments.reading import RECORDS
 
 START = 1_780_000_020.0
@@ -105,6 +130,26 @@ def test_rows_are_in_the_order_of_time_and_say_their_scope() -> None:
     assert [row["scope"] for row in rows if row["record"] == "gap"] == ["keyboard", "pointer"]
 
 
+def test_how_long_each_category_had_the_focus() -> None:
+    focus = records(
+        (0, FOCUS, Category.MAIL, 0, 0, 0, 0), (500, FOCUS, Category.EDITOR, 0, 0, 0, 0),
+        (1000, GAP, Reason.PAUSED, 0, 0, 0, 20), (2000, FOCUS, Category.EDITOR, 0, 0, 0, 0),
+    )  # fmt: skip
+    summary = Summary()
+    summary.add(Span("s", START, START + 60), EVENTS, {"context": [focus]})
+    assert summary.to_json()["context"] == {"editor": 30, "mail": 10}
+    assert summary.to_json()["gaps"] == [{"reason": "paused", "seconds": 20}]
+
+
+@pytest.mark.parametrize("bad", [(0, KEY | COARSE_FORM, 1, 0, 0, 0, 6),
+                                 (0, TYPING | COARSE_FORM, 0, 9, 0, 0, 0),
+                                 (0, GAP | COARSE_FORM, 1, 0, 0, 0, 0),
+                                 (0, MOVE | COARSE_FORM, 0, 1, 1, 0, 0)])  # fmt: skip
+def test_a_record_in_coarse_form_is_held_to_the_bounds_of_coarse(bad: tuple[int, ...]) -> None:
+    with pytest.raises(IntegrityError):
+        segment_rows({"keyboard": [records(bad)]}, EVENTS)
+
+
 @pytest.mark.parametrize("bad", [(0, 99, 0, 0, 0, 0, 0), (0, KEY, 77, 0, 0, 0, 0), (0, KEY, 1, 500, 0, 0, 0)])
 def test_a_record_outside_the_vocabulary_is_refused(bad: tuple[int, ...]) -> None:
     with pytest.raises(IntegrityError):
@@ -115,7 +160,8 @@ def test_a_record_outside_the_vocabulary_is_refused(bad: tuple[int, ...]) -> Non
 
 WORDS: dict[str, list[Any]] = {
     "class": list(KeyClass), "command": list(Command), "button": list(Button), "direction": list(Direction),
-    "reason": list(Reason), "action": list(Action),
+    "reason": list(Reason), "action": list(Action), "category": list(Category), "role": list(Role),
+    "click": list(ClickKind), "outcome": list(Outcome), "task": list(range(1, TASKS + 1)),
 }  # fmt: skip
 SCOPE_OF = {kind.name: SCOPES if kind.scope == "any" else (kind.scope,) for kind in registry.KINDS}
 _PLACE = {"code": 2, "a": 3, "b": 4, "c": 5, "d": 6}
@@ -126,6 +172,8 @@ def _honest(draw: st.DrawFn, profile: Profile) -> tuple[str, tuple[int, ...]]:
     """A record that the registry allows, and a scope that it may stand in."""
     kind = draw(st.sampled_from([one for one in registry.KINDS if profile.name in one.profiles]))
     (number,) = [number for number, name in KINDS.items() if name == kind.name]
+    if profile in (EVENTS, BURSTS) and number in VEILED_KINDS and "coarse" in kind.profiles and draw(st.booleans()):
+        profile, number = COARSE, number | COARSE_FORM
     record = [draw(st.integers(0, 2**32 - 1)), number, 0, 0, 0, 0, 0]
     for field in registry.fields_of(kind.name, profile.name):
         if field.name == "t":

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 
 import pytest
 
 from desktop_logger import policy, sealing
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, Refused, UsageError
 from desktop_logger.paths import Home
+from desktop_logger.records.applications import Applications, category_of
+from desktop_logger.records.classes import Category
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -74,19 +77,66 @@ def test_a_wrong_key_or_value_is_named_with_its_file(line: str, key: str) -> Non
     assert key in caught.value.message
 
 
+def test_applications_categories_and_tasks_of_a_policy() -> None:
+    text = organisation(sealing.Signer.generate())
+    text = text.replace('"keyboard", "pointer"]   #', '"keyboard", "pointer", "context", "target", "task"] #')
+    text = text.replace(
+        'applications = { mode = "all" }', 'applications = { mode = "deny", names = ["org.keepassxc.*"] }'
+    )
+    text += '\n[categories]\nfirefox = "business"\n"our-crm*" = "business"\n'
+    text += '[[tasks]]\nid = "invoice"\ntext = {en = "an invoice"}\n'
+    made = policy.parse(text.encode(), "policy.toml")
+    assert made.applications.rule == Applications("deny", ("org.keepassxc.*",))
+    assert made.unanswered == "coarse"
+    assert category_of(("firefox",), made.category_table) == Category.BUSINESS
+    assert category_of(("our-crm-4",), made.category_table) == Category.BUSINESS
+    assert category_of(("xterm",), made.category_table) == Category.TERMINAL
+    assert category_of(("never-heard-of",), made.category_table) == Category.OTHER
+    assert policy.Applications().rule == Applications("allow", ()), "an organisation that says nothing records nothing"
+
+
+def test_what_ships_as_categories_is_a_pattern_each_and_small() -> None:
+    table = policy.shipped_categories()
+    assert len(table) > 200
+    assert all(re.fullmatch(r"\*?[^*A-Z]+\*?", name) for name in table)
+    assert set(table.values()) == {int(one) for one in Category} - {int(Category.OTHER)}
+
+
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("now", "signed", "within"),
     [
-        (('applications = "all"', 'applications = { deny = ["org.keepassxc.KeePassXC"] }'), "list of applications"),
-        (('"keyboard", "pointer"]   #', '"keyboard", "context"] #'), "context"),
-        (('"keyboard", "pointer"]   #', '"keyboard", "target"] #'), "target"),
+        (("all", ()), ("all", ()), True),
+        (("deny", ("a",)), ("all", ()), True),
+        (("all", ()), ("deny", ("a",)), False),
+        (("deny", ("a", "b")), ("deny", ("a",)), True),
+        (("deny", ("b",)), ("deny", ("a",)), False),
+        (("deny", ("a*",)), ("deny", ("ab",)), True),
+        (("allow", ("x",)), ("deny", ("a",)), True),
+        (("allow", ("a",)), ("deny", ("a*",)), False),
+        (("allow", ("*z",)), ("deny", ("a*",)), False),
+        (("allow", ("a",)), ("allow", ("a", "b")), True),
+        (("allow", ("ab*",)), ("allow", ("a*",)), True),
+        (("allow", ("a", "c")), ("allow", ("a", "b")), False),
+        (("deny", ("a",)), ("allow", ("a",)), False),
     ],
 )
-def test_what_cannot_be_enforced_is_refused_with_the_reason(change: tuple[str, str], reason: str) -> None:
-    text = organisation(sealing.Signer.generate())
-    assert change[0] in text
-    with pytest.raises(Refused, match=reason):
-        policy.parse(text.replace(*change).encode(), "policy.toml")
+def test_more_applications_are_wider(
+    now: tuple[str, tuple[str, ...]],
+    signed: tuple[str, tuple[str, ...]],
+    within: bool,
+) -> None:
+    assert Applications(*now).within(Applications(*signed)) is within
+
+
+@pytest.mark.parametrize(
+    "line", ['unanswered = "events"', 'applications = "all"', 'applications = {mode = "all", names = ["a"]}',
+             'applications = {mode = "deny", names = ["A"]}', 'applications = {mode = "deny", names = ["*"]}',
+             'categories = {a = "secret"}', 'tasks = [{id = "a", text = {en = "b"}}]'],
+)  # fmt: skip
+def test_what_no_policy_can_ask_for(line: str) -> None:
+    text = organisation(sealing.Signer.generate()).replace('applications = { mode = "all" }', "")
+    with pytest.raises(UsageError):
+        policy.parse(text.replace("named_commands", line + "\nnamed_commands", 1).encode(), "policy.toml")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_logger.errors import Refused
-from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
+from desktop_logger.records.classes import (
+    Button,
+    Category,
+    ClickKind,
+    Command,
+    Direction,
+    KeyClass,
+    Outcome,
+    Reason,
+    Role,
+)
 from desktop_logger.records.events import Batch, Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, STROKE, TYPING, Redacted, gap, signed
+from desktop_logger.records.layout import (
+    CLICK,
+    COARSE_FORM,
+    FOCUS,
+    GAP,
+    KEY,
+    MOVE,
+    RECORD,
+    SCROLL,
+    STROKE,
+    TARGET,
+    TASK,
+    TYPING,
+    VEIL,
+    Redacted,
+    gap,
+    signed,
+)
 from desktop_logger.records.profiles import BURSTS, CAPS, COARSE, EVENTS, SCOPES, Profile, bucket
 from desktop_logger.redaction import Redactor, coarsen, coarsen_gap, for_release
 
@@ -247,12 +274,21 @@ KINDS = st.sampled_from([key(0), key(0), key(0, EDIT), key(0, ENTER), key(0, Key
 STEPS = st.sampled_from([0, 1, 7, 20, 150, 150, 400, 999, 2000, 2500, 61_000])
 
 
+OTHERS = st.sampled_from([
+    (0, FOCUS, Category.BROWSER, 0, 0, 0), (0, FOCUS, Category.MAIL, 0, 0, 0),
+    (0, TARGET, Role.BUTTON, ClickKind.SINGLE, 0, 0), (0, TARGET, Role.LINK, ClickKind.DRAG, 0, 0),
+    (0, TASK, 3, Outcome.BEGIN, 0, 0),
+])  # fmt: skip
+VEILS = st.sampled_from([(0, VEIL, 1, 0, 0, 0), (0, VEIL, 0, 0, 0, 0)])
+
+
 @st.composite
-def inputs(draw: st.DrawFn) -> list[Event]:
-    """Input in order of time."""
+def inputs(draw: st.DrawFn, *, veils: bool = True) -> list[Event]:
+    """Input in order of time; ``veils``: with edges of veils."""
     t = draw(st.integers(0, 5000))
     events: list[Event] = []
-    for kind, step in draw(st.lists(st.tuples(KINDS, STEPS), max_size=60)):
+    kinds = st.one_of(KINDS, KINDS, OTHERS, VEILS) if veils else st.one_of(KINDS, KINDS, OTHERS)
+    for kind, step in draw(st.lists(st.tuples(kinds, STEPS), max_size=60)):
         t += step
         events.append((t, *kind[1:]))
     return events
@@ -319,7 +355,113 @@ def test_bursts_know_no_time_within_a_second_of_a_key_or_click(
         assert redact(other, Terms(own, scopes=(scope,)), end) == redact(events, Terms(own, scopes=(scope,)), end)
 
 
-@given(inputs())
+def shown(data: bytes, *, veiled: bool) -> list[Record]:
+    """The records of keyboard, pointer and target that bear the mark, without it and with the minute; or the others."""
+    found = []
+    for t, kind, *rest in RECORD.iter_unpack(data):
+        plain = kind & ~COARSE_FORM
+        if plain in (KEY, TYPING, CLICK, SCROLL, MOVE, STROKE, TARGET) and bool(kind & COARSE_FORM) is veiled:
+            found.append((t // 3000 if veiled else t, plain, *rest))
+    return found
+
+
+@given(inputs(veils=False))
+def test_under_a_veil_the_stored_records_are_those_of_coarse(events: list[Event]) -> None:
+    veiled: list[Event] = [(0, VEIL, 1, 0, 0, 0), *events]
+    end = (events[-1][0] if events else 0) + 1000
+    own, _ = redact(veiled, Terms(EVENTS), end)
+    assert shown(own, veiled=False) == []
+    coarse, _ = redact(events, Terms(COARSE), end)
+    assert shown(own, veiled=True) == [r for r in RECORD.iter_unpack(coarse) if r[1] not in (FOCUS, TASK, GAP)]
+    for profile in (EVENTS, BURSTS):
+        made = redact(veiled, Terms(profile), end)[0]
+        ticks = COARSE.grid_ms // profile.grid_ms
+        assert all(r[0] % ticks == 0 for r in RECORD.iter_unpack(made) if r[1] & COARSE_FORM)
+
+
+@given(
+    inputs(veils=False),
+    inputs(veils=False),
+    inputs(veils=False),
+    inputs(veils=False),
+    st.sampled_from([EVENTS, BURSTS]),
+)
+def test_what_is_veiled_does_not_show_in_what_is_not(
+    before: list[Event], one: list[Event], other: list[Event], after: list[Event], own: Profile
+) -> None:
+    def later(events: list[Event], ms: int) -> list[Event]:
+        return [(one[0] + ms, *one[1:]) for one in events if one[1] not in (GAP, FOCUS)]
+
+    made = []
+    for hidden in (one, other):
+        events = [*before, (5_000_000, VEIL, 1, 0, 0, 0), *later(hidden, 5_000_000), (10_000_000, VEIL, 0, 0, 0, 0),
+                  *later(after, 10_000_000)]  # fmt: skip
+        made.append(shown(redact(events, Terms(own), 16_000_000)[0], veiled=False))
+    assert made[0] == made[1]
+
+
+@given(inputs(veils=False), st.data())
+def test_under_a_veil_no_time_within_a_second_shows(events: list[Event], data: st.DataObject) -> None:
+    veil: Event = (0, VEIL, 1, 0, 0, 0)
+    events = [event for event in events if event[1] in (KEY, CLICK, TARGET)]
+    other: list[Event] = []
+    floor = 0
+    for event in events:
+        second = event[0] - event[0] % 1000
+        floor = data.draw(st.integers(max(second, floor), second + 999))
+        other.append((floor, *event[1:]))
+    end = events[-1][0] + 1000 if events else 0
+    for scope in SCOPES:
+        terms = Terms(EVENTS, scopes=(scope,))
+        assert redact([veil, *other], terms, end) == redact([veil, *events], terms, end)
+
+
+def test_runs_do_not_join_across_a_veil() -> None:
+    typed = [key(100 * n) for n in range(30)]
+    events = [*typed[:10], (1000, VEIL, 1, 0, 0, 0), *typed[10:20], (2000, VEIL, 0, 0, 0, 0), *typed[20:]]
+    assert [r[:5] for r in made(events, BURSTS)] == [
+        (0, TYPING, 0, 10, 0), (0, TYPING | COARSE_FORM, 0, 4, 0), (2, TYPING, 0, 10, 0),
+    ]  # fmt: skip
+    assert [r[1:5] for r in made(events, COARSE)] == [(TYPING, 0, 4, 0)] * 3
+
+
+def test_a_veil_holds_across_gaps_and_segments() -> None:
+    redactor = Redactor(Terms(EVENTS))
+    redactor.begin(0)
+    redactor.feed(
+        Batch([(0, VEIL, 1, 0, 0, 0), (0, FOCUS, Category.MAIL, 0, 0, 0), key(10), (20, GAP, 9, 1, 0, 0)], 30)
+    )
+    redactor.flush(600_000)
+    redactor.take()
+    redactor.begin(600_000)
+    redactor.feed(Batch([(600_000, FOCUS, Category.MAIL, 0, 0, 0), key(600_100), key(600_200)], 600_300))
+    redactor.flush(700_000)
+    assert [r[1:4] for r in RECORD.iter_unpack(redactor.take()[0])] == [
+        (FOCUS, Category.MAIL, 0), (TYPING | COARSE_FORM, 0, 2),
+    ]  # fmt: skip
+
+
+def test_focus_targets_and_tasks() -> None:
+    events: list[Event] = [
+        (0, FOCUS, Category.MAIL, 0, 0, 0), (500, FOCUS, Category.MAIL, 0, 0, 0),
+        (70_000, FOCUS, Category.EDITOR, 0, 0, 0), (71_000, TARGET, Role.BUTTON, ClickKind.SINGLE, 0, 0),
+        (71_900, TARGET, Role.BUTTON, ClickKind.SINGLE, 0, 0), (75_000, TASK, 2, Outcome.OK, 0, 0),
+        (76_000, GAP, Reason.PAUSED, 3, 0, 0), (80_000, FOCUS, Category.EDITOR, 0, 0, 0),
+    ]  # fmt: skip
+    assert made(events, BURSTS) == [
+        (0, FOCUS, Category.MAIL, 0, 0, 0, 0), (70, FOCUS, Category.EDITOR, 0, 0, 0, 70),
+        (71, TARGET, Role.BUTTON, 2, ClickKind.SINGLE, 0, 71), (75, TASK, 2, Outcome.OK, 0, 0, 0),
+        (76, GAP, Reason.PAUSED, 0, 0, 0, 3), (80, FOCUS, Category.EDITOR, 0, 0, 0, 10),
+    ]  # fmt: skip
+    assert made(events, COARSE)[1:3] == [
+        (1, FOCUS, Category.EDITOR, 0, 0, 0, 5), (1, TARGET, Role.BUTTON, 2, ClickKind.SINGLE, 0, 5),
+    ]  # fmt: skip
+    for scope, kinds in (("context", {FOCUS}), ("target", {TARGET}), ("task", {TASK})):
+        own, _ = redact(events, Terms(scopes=(scope,)))
+        assert {r[1] for r in RECORD.iter_unpack(own)} == kinds | {GAP}
+
+
+@given(inputs(veils=False))
 def test_every_press_click_step_and_pixel_is_counted(events: list[Event]) -> None:
     end = (events[-1][0] if events else 0) + 1000
     fine, runs = made(events, EVENTS, end), made(events, BURSTS, end)
@@ -347,13 +489,15 @@ def test_every_press_click_step_and_pixel_is_counted(events: list[Event]) -> Non
 
 @given(inputs(), PROFILE)
 def test_no_field_holds_more_than_its_closed_list(events: list[Event], own: Profile) -> None:
-    kinds = {KEY: KeyClass, CLICK: Button, SCROLL: Direction, GAP: Reason}
-    for _, kind, code, a, b, c, d in made(events, own):
-        assert code in [int(value) for value in kinds[kind]] if kind in kinds else code == 0
+    kinds = {KEY: KeyClass, CLICK: Button, SCROLL: Direction, GAP: Reason, FOCUS: Category, TARGET: Role}
+    for _, marked, code, a, b, c, d in made(events, own):
+        kind = marked & ~COARSE_FORM
+        assert kind != VEIL
+        assert code in [int(value) for value in kinds[kind]] if kind in kinds else code == (3 if kind == TASK else 0)
         if kind == KEY:
             assert a in [int(value) for value in Command]
             assert (b, c) == (0, 0)
-        if own is COARSE and kind not in (GAP, KEY):
+        if (own is COARSE or marked & COARSE_FORM) and kind not in (GAP, KEY):
             cells = CAPS["cells"]
             assert abs(signed(a)) <= max(cells, CAPS["n_text"])
             assert c <= CAPS["duration"]

@@ -10,7 +10,7 @@ import os
 import pytest
 
 from desktop_logger.records import classes, document, layout, registry
-from desktop_logger.records.profiles import CAPS, COUNT_HIGH, COUNT_LOW, PROFILES, Profile
+from desktop_logger.records.profiles import CAPS, COUNT_HIGH, COUNT_LOW, PROFILES, TASKS, Profile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -53,6 +53,8 @@ def test_capacity_is_recounted_from_enums_caps_and_layout() -> None:
     enums = {
         "reason": len(classes.Reason), "command": len(classes.Command), "button": len(classes.Button),
         "direction": len(classes.Direction), "action": len(classes.Action),
+        "category": len(classes.Category), "role": len(classes.Role), "click": len(classes.ClickKind),
+        "outcome": len(classes.Outcome), "task": TASKS,
     }  # fmt: skip
     for field in registry.FIELDS:
         for profile, values in field.values.items():

@@ -11,11 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_logger import capture
-from desktop_logger.capture.replay import Reader
+from desktop_logger.capture.replay import Reader, Rule
 from desktop_logger.errors import Unavailable, UsageError
-from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
+from desktop_logger.records.applications import Applications
+from desktop_logger.records.classes import (
+    Button,
+    Category,
+    ClickKind,
+    Command,
+    Direction,
+    KeyClass,
+    Outcome,
+    Reason,
+    Role,
+)
 from desktop_logger.records.events import Batch, Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, describe
+from desktop_logger.records.layout import CLICK, FOCUS, GAP, KEY, MOVE, RECORD, SCROLL, TARGET, TASK, VEIL, describe
 from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, Profile
 from desktop_logger.redaction import Redactor
 
@@ -66,8 +77,10 @@ def test_every_kind_of_line(tmp_path: Path) -> None:
         (100, KEY, KeyClass.TEXT, 0, 0, 0),
         (200, MOVE, 0, 0, 3, -4),
         (300, CLICK, Button.RIGHT, 1, 0, 0),
+        (300, TARGET, Role.UNKNOWN, ClickKind.SINGLE, 0, 0),
         (500, SCROLL, Direction.LEFT, 1, 0, 0),
         (500, SCROLL, Direction.UP, 2, 0, 0),
+        (600, FOCUS, Category.OTHER, 0, 0, 0),
     ]
 
 
@@ -98,12 +111,43 @@ def test_nothing_is_recorded_while_something_secure_has_the_focus(tmp_path: Path
         press(7.6, "e"),
     )
     assert [event[:4] for event in made] == [
-        (0, KEY, KeyClass.TEXT, 0), (1000, GAP, Reason.SECURE, 3), (5000, KEY, KeyClass.TEXT, 0),
+        (0, KEY, KeyClass.TEXT, 0), (1000, GAP, Reason.SECURE, 3), (4000, FOCUS, Category.OTHER, 0),
+        (5000, KEY, KeyClass.TEXT, 0),
         (6000, GAP, Reason.SECURE, 2),
     ]  # fmt: skip
 
 
+def test_focus_decides_over_categories_veils_and_gaps(tmp_path: Path) -> None:
+    lines = [
+        '{"t": 1, "focus": "Firefox", "secure": false}', press(1.2, "a"),
+        '{"t": 2, "focus": "old-tool", "secure": false, "answered": false}', press(2.2, "b"),
+        '{"t": 3, "focus": "org.keepassxc.KeePassXC", "secure": false}', press(3.2, "c"),
+        '{"t": 5, "focus": "firefox", "secure": false}',
+        '{"t": 6, "button": 1, "down": true, "role": "menu_item", "click": "double"}',
+        '{"t": 7, "task": 3, "outcome": "gave_up"}',
+    ]  # fmt: skip
+    table = {"firefox": int(Category.BROWSER)}
+    rule = Rule(Applications("deny", ("org.keepassxc.*",)), "coarse", table)
+    made = [event for _, some in Reader(written(tmp_path, *lines), rule).lines() for event in some]
+    assert [event[:4] for event in made] == [
+        (1000, FOCUS, Category.BROWSER, 0), (1200, KEY, KeyClass.TEXT, 0),
+        (2000, VEIL, 1, 0), (2000, FOCUS, Category.OTHER, 0), (2200, KEY, KeyClass.TEXT, 0),
+        (3000, GAP, Reason.NOT_ALLOWED, 2), (5000, VEIL, 0, 0), (5000, FOCUS, Category.BROWSER, 0),
+        (6000, CLICK, Button.LEFT, 1), (6000, TARGET, Role.MENU_ITEM, ClickKind.DOUBLE),
+        (7000, TASK, 3, Outcome.GAVE_UP),
+    ]  # fmt: skip
+    strict = Rule(Applications("allow", ("firefox", "old-*")), "nothing", table)
+    reader = Reader(written(tmp_path, *lines[:6]), strict)
+    closed = [event for _, some in reader.lines() for event in some] + reader.rest()
+    assert [event[2:4] for event in closed if event[1] == GAP] == [(Reason.UNKNOWN, 1), (Reason.NOT_ALLOWED, 1)]
+    assert sum(event[1] == KEY for event in closed) == 1
+
+
 BAD = {
+    '{"t": 2, "task": 65, "outcome": "ok"}': '"task" is not a number from 1 to 64',
+    '{"t": 2, "task": 1, "outcome": "won"}': '"outcome" is not one of begin, ok, failed, gave_up',
+    '{"t": 2, "button": 1, "down": true, "role": "Send to Bob"}': '"role" is not one of unknown, button',
+    '{"t": 2, "focus": "a", "secure": false, "answered": 1}': '"answered" is not true or false',
     "not JSON": "not JSON",
     '["t", 1]': "not a JSON object",
     '{"key": "a", "down": true}': '"t" is not a number of seconds',

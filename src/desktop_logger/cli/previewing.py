@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from desktop_logger.capture.replay import Reader
+from desktop_logger.capture.replay import Reader, Rule
 from desktop_logger.inspection.rows import Row, segment_rows
+from desktop_logger.policy import shipped_categories
 from desktop_logger.records.events import Batch
-from desktop_logger.records.layout import GAP, RECORD, RECORD_BYTES, SCOPE_OF_KIND
+from desktop_logger.records.layout import COARSE_FORM, GAP, RECORD, RECORD_BYTES, SCOPE_OF_KIND
 from desktop_logger.records.profiles import SCOPES, Profile
 from desktop_logger.redaction import Redactor
 from desktop_logger.segments.reading import RECORDS
@@ -32,10 +33,11 @@ class _Terms(NamedTuple):
 
 def lines(path: str, profile: Profile) -> Iterator[tuple[str, list[Row]]]:
     """``(the raw line, the rows that came out after it)``, and the rest at the end beside an empty line."""
-    reader = Reader(path)
+    reader = Reader(path, Rule(categories=shipped_categories()))
     checked = list(reader.lines())  # a bad line is said before anything is shown
     redactor = Redactor(_Terms(profile))
     redactor.begin(0)
+    redactor.feed(Batch(reader.first(), 0))
     times = [round(raw["t"] * 1000) for raw, _ in checked]
     for number, (raw, events) in enumerate(checked):
         redactor.feed(Batch(events, times[number]))
@@ -54,7 +56,7 @@ def _rows(redactor: Redactor, profile: Profile) -> list[Row]:
     parts: dict[str, list[np.ndarray[Any, Any]]] = {}
     for at in range(0, len(data), RECORD_BYTES):
         one = data[at : at + RECORD_BYTES]
-        kind = RECORD.unpack(one)[1]
+        kind = RECORD.unpack(one)[1] & ~COARSE_FORM
         # a gap belongs to every scope; here it is shown once
         scope = SCOPES[0] if kind == GAP else SCOPE_OF_KIND[kind]
         parts.setdefault(scope, []).append(np.frombuffer(one, RECORDS))

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from desktop_logger import sealing
-from desktop_logger.policy import Policy
+from desktop_logger.policy import Policy, shipped_categories
 from desktop_logger.records import classes, profiles, registry
+from desktop_logger.records.applications import Applications
 
 from . import hours, words
 from .notices import Notice
@@ -30,7 +31,13 @@ def meaning_of(policy: Policy, notice: Notice) -> Meaning:
         "classes": _digest(_class_table()),
         "profiles": _digest(_profile_parameters()),
         "scopes": sorted(policy.scopes),
-        "applications": policy.applications,
+        "applications": policy.applications.model_dump(mode="json"),
+        "unanswered": policy.unanswered,
+        "categories": {"own": dict(policy.categories), "shipped": _digest(sorted(shipped_categories().items()))},
+        "tasks": {
+            one.id: _digest([number, one.text.en, one.text.de, one.text.fr])
+            for number, one in enumerate(policy.tasks, 1)
+        },
         "schedule": policy.schedule.model_dump(mode="json") if policy.schedule else None,
         "backends": {one.name: one.sha256 for one in policy.backends},
         "injected": policy.injected,
@@ -86,7 +93,10 @@ def widening(signed: Meaning, now: Meaning) -> list[Change]:
     ask(signed["classes"] != now["classes"], "w_classes")
     ask(signed["profiles"] != now["profiles"], "w_profiles")
     ask(not set(now["scopes"]) <= set(signed["scopes"]), "w_scopes")
-    ask(signed["applications"] != now["applications"], "w_applications")
+    ask(not _listed(now).within(_listed(signed)), "w_applications")
+    ask(signed["unanswered"] == "nothing" != now["unanswered"], "w_unanswered")
+    ask(_tells_more(signed, now), "w_categories")
+    ask(not now["tasks"].items() <= signed["tasks"].items(), "w_tasks")
     ask(not hours.covers(signed["schedule"], now["schedule"]), "w_schedule")
     for name, sha256 in now["backends"].items():
         ask(signed["backends"].get(name) != sha256, "w_backend", name=name)
@@ -110,7 +120,8 @@ def narrowing(signed: Meaning, now: Meaning) -> list[Change]:
     """What ``now`` asks for less than what was signed: the same comparison the other way round, in other words."""
     if signed.keys() != now.keys():
         return []
-    kinds = {"w_scopes", "w_schedule", "w_commands", "w_ceiling", "w_reader", "w_purpose", "w_retention", "w_leaves",
+    kinds = {"w_scopes", "w_applications", "w_unanswered", "w_tasks", "w_schedule", "w_commands", "w_ceiling",
+             "w_reader", "w_purpose", "w_retention", "w_leaves",
              "w_release", "w_sooner", "w_unapproved", "w_onward", "w_forbidden"}  # fmt: skip
     wider_now = {one.key for one in widening(signed, now)}
     found = {one.key: one for one in widening(now, signed) if one.key in kinds - wider_now}
@@ -144,16 +155,33 @@ def _wider_release(signed: dict[str, Any] | None, now: dict[str, Any] | None) ->
     return found
 
 
+def _listed(meaning: Meaning) -> Applications:
+    return Applications(meaning["applications"]["mode"], tuple(meaning["applications"]["names"]))
+
+
+def _tells_more(signed: Meaning, now: Meaning) -> bool:
+    """Whether categories tell applications apart that they did not; nobody is told any without the scope."""
+    if "context" not in now["scopes"]:
+        return False
+    one, other = signed["categories"], now["categories"]
+    return one["shipped"] != other["shipped"] or not other["own"].items() <= one["own"].items()
+
+
 def _narrows(signed: str, now: str) -> bool:
     """Whether what ``now`` records can be made from what was signed: then it says nothing more."""
     return profiles.may_become(profiles.PROFILES[signed], profiles.PROFILES[now])
+
+
+_LISTS = (classes.KeyClass, classes.Command, classes.Button, classes.Direction, classes.Category, classes.Role,
+          classes.ClickKind, classes.Outcome)  # fmt: skip
+"""Every closed list that a record can hold a value of."""
 
 
 def _class_table() -> list[Any]:
     """Classes, commands and the class of every keysym that has one of its own, with and without Ctrl."""
     keysyms = [*range(0x20, 0x100), *range(0xFE00, 0x10000), 0x1008FF00, 0x10020AC]
     return [
-        [[one.name, one.value] for one in (*classes.KeyClass, *classes.Command, *classes.Button, *classes.Direction)],
+        [[one.name, one.value] for kind in _LISTS for one in kind],
         [[code, *(int(part) for part in classes.classify(code, 0))] for code in keysyms],
         [[code, *(int(part) for part in classes.classify(code, classes.CTRL))] for code in keysyms],
     ]

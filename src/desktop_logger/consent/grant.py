@@ -11,6 +11,7 @@ import json
 from typing import Any, Final, NamedTuple, NoReturn
 
 from desktop_logger.errors import Refused
+from desktop_logger.records.applications import Applications
 from desktop_logger.records.profiles import PROFILES, Profile
 
 MAKER: Final = object()
@@ -31,10 +32,10 @@ class Grant:
     """A consent that was valid when the gate looked; ``recheck`` says whether it still is."""
 
     __slots__ = (
-        "admins", "applications", "backends", "consent_digest", "cooling_off_s", "demo", "device_public",
-        "disk_cap_bytes", "expires", "given", "injected", "named_commands", "own", "policy_hash", "purposes",
-        "receipt_hash", "receipt_id", "release", "release_mode", "retention_days", "schedule", "scopes",
-        "subject_reader", "uid", "watched",
+        "admins", "applications", "backends", "categories", "consent_digest", "cooling_off_s", "demo",
+        "device_public", "disk_cap_bytes", "expires", "given", "injected", "named_commands", "own", "policy_hash",
+        "purposes", "receipt_hash", "receipt_id", "release", "release_mode", "retention_days", "schedule", "scopes",
+        "subject_reader", "tasks", "uid", "unanswered", "watched",
     )  # fmt: skip
 
     receipt_id: str
@@ -64,8 +65,14 @@ class Grant:
     expires: int
     """Unix seconds; from this second on the consent is not valid."""
     demo: bool
-    applications: str
-    """``all``: this version has no focus detection, so no list of applications can be kept."""
+    applications: Applications
+    """Which applications may be recorded; enforced from focus, whether or not ``context`` is granted."""
+    unanswered: str
+    """What is recorded where nobody can tell whether a field is secret: ``coarse`` form at most, or ``nothing``."""
+    categories: dict[str, int]
+    """Pattern of an application's name → number of its category; empty unless ``context`` is granted."""
+    tasks: tuple[str, ...]
+    """What ``task begin`` takes; the first has the number 1. Empty unless ``task`` is granted."""
     schedule: dict[str, Any] | None
     """The hours in which recording may happen (see ``hours``); ``None``: whenever it is started."""
     watched: tuple[tuple[str, str], ...]
@@ -115,6 +122,11 @@ def facts_of_wire(data: bytes) -> dict[str, Any]:
         facts["scopes"] = tuple(facts["scopes"])
         facts["backends"] = tuple((name, digest) for name, digest in facts["backends"])
         facts["purposes"] = tuple(facts["purposes"])
+        mode, names = facts["applications"]
+        facts["applications"] = Applications({one: one for one in ("all", "allow", "deny")}[mode], tuple(names))
+        facts["unanswered"] = {one: one for one in ("coarse", "nothing")}[facts["unanswered"]]
+        facts["categories"] = {str(name): int(number) for name, number in facts["categories"].items()}
+        facts["tasks"] = tuple(facts["tasks"])
         facts["watched"] = tuple((path, digest) for path, digest in facts["watched"])
         if facts["schedule"] is not None:
             facts["schedule"] = {name: facts["schedule"][name] for name in ("weekdays", "start", "end", "zone")}

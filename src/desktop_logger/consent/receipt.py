@@ -18,7 +18,18 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from desktop_logger import sealing
 from desktop_logger.errors import IntegrityError
-from desktop_logger.policy import Contact, Line, Model, Name, ProfileName, Reference, Schedule, Scope
+from desktop_logger.policy import (
+    CategoryName,
+    Contact,
+    Line,
+    Model,
+    Name,
+    Pattern,
+    ProfileName,
+    Reference,
+    Schedule,
+    Scope,
+)
 
 FORMAT: Literal["desktop-logger/receipt/1"] = "desktop-logger/receipt/1"
 LARGEST = 256 * 1024
@@ -81,6 +92,20 @@ class Terms(Model):
     cooling_off_hours: Count
 
 
+class Applications(Model):
+    """Which applications are recorded."""
+
+    mode: Literal["all", "allow", "deny"]
+    names: tuple[Pattern, ...]
+
+
+class Categories(Model):
+    """How applications become categories: the policy's own table, and the digest of the one that was shipped."""
+
+    own: dict[Pattern, CategoryName]
+    shipped: Sha
+
+
 class Meaning(Model):
     """What the consent digest covers (see ``digest``)."""
 
@@ -89,7 +114,10 @@ class Meaning(Model):
     classes: Sha
     profiles: Sha
     scopes: tuple[Scope, ...]
-    applications: Literal["all"]
+    applications: Applications
+    unanswered: Literal["coarse", "nothing"]
+    categories: Categories
+    tasks: dict[Name, Sha]
     schedule: Schedule | None
     backends: dict[Name, Sha]
     injected: Literal["record", "exclude"]

@@ -222,7 +222,9 @@ def _facts(home: Home, valid: Valid) -> dict[str, Any]:
         "release_mode": mode, "cooling_off_s": hours * 3600, "admins": admins, "purposes": granted,
         "retention_days": min(processing.retention_days, policy.retention_days),
         "disk_cap_bytes": policy.disk_cap_mib << 20, "given": receipt.event.given, "expires": valid.expires,
-        "demo": processing.notice.id == notices.DEMO, "applications": "all",
+        "demo": processing.notice.id == notices.DEMO, "applications": policy.applications.rule,
+        "unanswered": policy.unanswered, "categories": policy.category_table if "context" in scopes else {},
+        "tasks": tuple(one.id for one in policy.tasks) if "task" in scopes else (),
         "schedule": policy.schedule.model_dump(mode="json") if policy.schedule else None, "watched": tuple(watched),
         "uid": subject.uid,
     }  # fmt: skip

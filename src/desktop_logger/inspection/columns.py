@@ -3,7 +3,8 @@
 Which 16-byte slot a column is read from, for which kinds of record, and how large its values may be, stands in the
 field registry (``records.registry``); nothing is repeated here. Invariants: a record whose kind does not belong to
 its scope or profile, whose word is outside its closed list, or whose number is beyond the registry's bound, refuses
-the whole segment; absent is ``present`` false, never 0; nothing here can hold text.
+the whole segment; a record in ``coarse`` form is held to the bounds of ``coarse``; absent is
+``present`` false, never 0; nothing here can hold text.
 """
 
 from __future__ import annotations
@@ -17,9 +18,20 @@ import numpy.typing as npt
 
 from desktop_logger.errors import IntegrityError
 from desktop_logger.records import registry
-from desktop_logger.records.classes import Action, Button, Command, Direction, KeyClass, Reason
-from desktop_logger.records.layout import KINDS, RECORD_BYTES, RECORD_FIELDS
-from desktop_logger.records.profiles import COUNT_HIGH, COUNT_LOW, SCOPES, Profile
+from desktop_logger.records.classes import (
+    Action,
+    Button,
+    Category,
+    ClickKind,
+    Command,
+    Direction,
+    KeyClass,
+    Outcome,
+    Reason,
+    Role,
+)
+from desktop_logger.records.layout import COARSE_FORM, KINDS, RECORD_BYTES, RECORD_FIELDS, VEILED_KINDS
+from desktop_logger.records.profiles import COARSE, COUNT_HIGH, COUNT_LOW, SCOPES, TASKS, Profile
 
 Records = np.ndarray[Any, np.dtype[np.void]]
 """Dtype ``segments.reading.RECORDS``."""
@@ -34,13 +46,18 @@ _WORDS: dict[str, dict[int, str]] = {
     "direction": {one.value: one.name.lower() for one in Direction},
     "reason": {one.value: one.name.lower() for one in Reason},
     "action": {one.value: one.name.lower() for one in Action},
+    "category": {one.value: one.name.lower() for one in Category},
+    "role": {one.value: one.name.lower() for one in Role},
+    "click": {one.value: one.name.lower() for one in ClickKind},
+    "outcome": {one.value: one.name.lower() for one in Outcome},
 }
+FORM_WORDS = ("coarse",)
 _SIGNED = ("dx", "dy")
 _NOISY = (COUNT_LOW, COUNT_HIGH)
 """Bounds of a count with noise (profile ``counts``): it may be negative."""
 _ORDER = (
-    "class", "command", "button", "direction", "action", "reason", "n_text", "n_edit", "n", "dx", "dy", "duration",
-    "gap", "seconds",
+    "class", "command", "button", "direction", "action", "category", "role", "click", "task", "outcome", "reason",
+    "n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds",
 )  # fmt: skip
 """How a row reads; a field of the registry that is not here fails the first test."""
 _SAYS_NOTHING = {"command": 0}
@@ -49,7 +66,7 @@ _SAYS_NOTHING = {"command": 0}
 
 def words_of(name: str) -> tuple[str, ...]:
     """The closed list of a column of words, in the order of its codes."""
-    return {"record": RECORD_WORDS, "scope": SCOPES}.get(name) or tuple(_WORDS[name].values())
+    return {"record": RECORD_WORDS, "scope": SCOPES, "form": FORM_WORDS}.get(name) or tuple(_WORDS[name].values())
 
 
 class Column(NamedTuple):
@@ -94,6 +111,11 @@ class _Reading(NamedTuple):
     low: int
     high: int
     """Numbers: the bounds that the registry gives; a ``low`` below 0 means two's complement."""
+    form: npt.NDArray[np.bool_]
+    """256 entries: which kinds in ``coarse`` form have it."""
+    form_low: int
+    form_high: int
+    """Numbers of those: the bounds of ``coarse``."""
 
 
 class _Plan(NamedTuple):
@@ -111,6 +133,7 @@ def _plan(profile: str) -> _Plan:
     kinds = np.full(256, _UNKNOWN, np.uint8)
     scopes = np.zeros((256, len(SCOPES)), np.bool_)
     found: dict[str, _Reading] = {}
+    _read_forms(profile, kinds, scopes, found)
     for kind in registry.KINDS:
         if profile not in kind.profiles:
             continue
@@ -122,19 +145,46 @@ def _plan(profile: str) -> _Plan:
                 continue
             codes = _codes(field.name) if field.name in _WORDS else None
             bounds = _bounds(field, profile)
-            reading = found.setdefault(
-                field.name, _Reading(field.name, field.slot, np.zeros(256, np.bool_), codes, *bounds)
-            )
+            reading = found.get(field.name) or _reading(field)
+            if not reading.kinds.any():
+                reading = reading._replace(low=bounds[0], high=bounds[1])
+            found[field.name] = reading
             if (reading.slot, reading.low, reading.high) != (field.slot, *bounds) and codes is None:
                 raise ValueError(f"{field.name}: the registry gives it two slots or two bounds")
             reading.kinds[number] = True
     return _Plan(kinds, scopes, tuple(sorted(found.values(), key=lambda one: _ORDER.index(one.name))))
 
 
+def _read_forms(profile: str, kinds: Codes, scopes: npt.NDArray[np.bool_], found: dict[str, _Reading]) -> None:
+    """What records in ``coarse`` form look like in a finer stream."""
+    if profile not in ("events", "bursts"):
+        return
+    for kind in registry.KINDS:
+        plain = next(number for number, name in KINDS.items() if name == kind.name)
+        if plain not in VEILED_KINDS or COARSE.name not in kind.profiles:
+            continue
+        number = plain | COARSE_FORM
+        kinds[number] = RECORD_WORDS.index(kind.name)
+        scopes[number] = [kind.scope == scope for scope in SCOPES]
+        for field in registry.fields_of(kind.name, COARSE.name):
+            if field.name != "t":
+                low, high = _bounds(field, COARSE.name)
+                reading = (found.get(field.name) or _reading(field))._replace(form_low=low, form_high=high)
+                reading.form[number] = True
+                found[field.name] = reading
+
+
+def _reading(field: registry.Field) -> _Reading:
+    codes = _codes(field.name) if field.name in _WORDS else None
+    return _Reading(field.name, field.slot, np.zeros(256, np.bool_), codes, 0, 0, np.zeros(256, np.bool_), 0, 0)
+
+
 def _bounds(field: registry.Field, profile: str) -> tuple[int, int]:
     values = field.values[profile]
     if field.name in _SIGNED:
         return -(values // 2), values // 2
+    if field.name == "task":
+        return 1, TASKS
     return _NOISY if (profile, field.name) == ("counts", "n") else (0, values - 1)
 
 
@@ -187,11 +237,14 @@ def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
         raise _outside()
     fields = {"record": Column(plan.kinds[kind], None)}
     kinds = [int(one) for one in np.flatnonzero(seen.any(axis=1))]
+    if kinds and kinds[-1] >= COARSE_FORM:
+        fields["form"] = Column(np.zeros(kind.size, np.uint8), kind >= COARSE_FORM)
     masks = {one: kind == one for one in kinds}
     presences: dict[tuple[int, ...], npt.NDArray[np.bool_]] = {}
     slots: dict[str, npt.NDArray[Any]] = {}
     for reading in plan.readings:
-        having = tuple(one for one in kinds if reading.kinds[one])
+        formed = tuple(one for one in kinds if reading.form[one])
+        having = tuple(one for one in kinds if reading.kinds[one]) + formed
         if not having:
             continue
         if having not in presences:
@@ -209,14 +262,25 @@ def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
             if np.any((values == _UNKNOWN) & present):
                 raise _outside()
         else:
-            values = values.view(np.int16) if reading.low < 0 else values
-            here = values * present  # 0, which every bound allows, where the record has no such value
-            beyond = int(here.max(initial=0)) > reading.high
-            if beyond or (reading.low < 0 and int(here.min(initial=0)) < reading.low):
-                raise _outside()
+            values = values.view(np.int16) if reading.low < 0 or reading.form_low < 0 else values
+            if not formed:
+                _hold(values, present, reading.low, reading.high)
+            else:
+                within = np.logical_or.reduce([masks[one] for one in formed])
+                _hold(values, within, reading.form_low, reading.form_high)
+                _hold(values, present & ~within, reading.low, reading.high)
         fields[reading.name] = Column(values, None if present.all() else present)
     fields["scope"] = Column(scopes, None)
     return Columns(records.size, profile, np.ascontiguousarray(records["t"]), fields)
+
+
+def _hold(values: npt.NDArray[Any], present: npt.NDArray[np.bool_], low: int, high: int) -> None:
+    """Raise ``IntegrityError`` for a number beyond its bounds."""
+    here = values * present  # 0, which every bound but that of a task allows, where the record has no such value
+    if int(here.max(initial=0)) > high or (low < 0 and int(here.min(initial=0)) < low):
+        raise _outside()
+    if low > 0 and np.any((values < low) & present):
+        raise _outside()
 
 
 def _outside() -> IntegrityError:

@@ -33,17 +33,23 @@ FIELDS = (
     _words("record", "what kind of record"),
     _words("scope", "the granted scope it belongs to"),
     Field("t", "float", "seconds since the start of the segment; coarse, counts: number of the minute"),
+    _words(
+        "form", "coarse: the numbers of this record are those of the profile coarse, its time the start of a minute"
+    ),
     _words("class", "class of the key"),
     _words("command", "named command"),
     _words("button", "pointer button"),
     _words("action", "what counts counts of the pointer"),
     _words("direction", "scroll direction"),
+    _words("category", "kind of application that got the focus"),
+    _words("role", "kind of element that was clicked"),
+    _words("click", "single, double or drag"),
+    Field("task", "int", "number of the task in the policy's list"),
+    _words("outcome", "that the task begins, or how it ended"),
     _words("reason", "why nothing was observed"),
     Field("n_text", "int", "text keys in the run; coarse: log2 bucket"),
     Field("n_edit", "int", "edit keys in the run; coarse: log2 bucket"),
-    Field(
-        "n", "int", "clicks or scroll steps; coarse: log2 bucket; counts: presses or actions in the minute, with noise"
-    ),
+    Field("n", "int", "clicks or scroll steps; coarse: log2 bucket; counts: number in the minute, with noise"),
     Field("dx", "int", "displacement to the right, in cells of the profile's size; coarse: log2 bucket"),
     Field("dy", "int", "displacement downwards, in cells of the profile's size; coarse: log2 bucket"),
     Field("duration", "int", "duration in steps of the profile's grid; coarse: log2 bucket of seconds"),

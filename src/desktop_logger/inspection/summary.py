@@ -8,16 +8,33 @@ granted scope and is counted once; its seconds are a bucket in a released stream
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from desktop_logger.errors import IntegrityError
-from desktop_logger.records.classes import Action, Command, KeyClass, Reason
-from desktop_logger.records.layout import ACTIONS, CLICK, GAP, KEY, MOVE, PRESSES, SCROLL, STROKE, TYPING
-from desktop_logger.records.profiles import Profile
+from desktop_logger.records.classes import Action, Category, Command, KeyClass, Outcome, Reason, Role
+from desktop_logger.records.layout import (
+    ACTIONS,
+    CLICK,
+    COARSE_FORM,
+    FOCUS,
+    GAP,
+    KEY,
+    KINDS,
+    MOVE,
+    PRESSES,
+    SCROLL,
+    STROKE,
+    SWITCHES,
+    TARGET,
+    TARGETS,
+    TASK,
+    TYPING,
+)
+from desktop_logger.records.profiles import CAPS, COARSE, Profile
 
 Records = np.ndarray[Any, Any]
 
@@ -49,6 +66,14 @@ class Summary:
         self.keys: Counter[str] = Counter()
         self.commands: Counter[str] = Counter()
         self.pointer = Counter({"clicks": 0, "scrolls": 0, "moves": 0})
+        self.context: defaultdict[str, float] = defaultdict(float)
+        """Category → seconds in which it had the focus; under ``counts`` nobody knows how long."""
+        self.switches: Counter[str] = Counter()
+        """``counts``: category → how often it got the focus."""
+        self.targets: Counter[str] = Counter()
+        """Role → clicks."""
+        self.tasks: Counter[tuple[int, str]] = Counter()
+        """(number of the task, outcome) → how often it was said."""
         self.spans: list[Span] = []
         self.lapses: list[Lapse] = []
         self.profiles: set[str] = set()
@@ -73,19 +98,40 @@ class Summary:
             here = Counter((int(t), int(code), int(d)) for t, code, d in records[is_gap][["t", "code", "d"]].tolist())
             gaps |= here  # the same gap in two scopes is one gap
             self._count(scope, records[~is_gap], profile, span.start)
+            if scope == "context":
+                self._stay(records, profile, span)
         self.records += gaps.total()
         for (t, code, d), times in sorted(gaps.items()):
             length = _least_one(d, profile) if released else d
             lapse = Lapse(span.start + _seconds(t, profile), _name(Reason, code), length)
             self.lapses += [lapse] * times
 
+    def _stay(self, records: Records, profile: Profile, span: Span) -> None:
+        """Add up how long each category had the focus: until the next record of focus, a gap, or the end."""
+        here, since = 0, 0.0
+        for t, kind, code, _, _, _, d in records[(records["kind"] == FOCUS) | (records["kind"] == GAP)].tolist():
+            now = _seconds(t, profile)
+            if here:
+                stayed = now - since
+                if profile == COARSE and kind == FOCUS and d < CAPS["gap"]:
+                    stayed = _least_one(d, profile)
+                self.context[_name(Category, here)] += max(stayed, 0.0)
+            here, since = (code if kind == FOCUS else 0), now
+        if here:
+            self.context[_name(Category, here)] += max(span.end - span.start - since, 0.0)
+
     def _count(self, scope: str, records: Records, profile: Profile, start: float) -> None:
         kind = records["kind"]
-        if records.size and not 1 <= int(kind.min()) <= int(kind.max()) <= ACTIONS:
+        formed = kind >= COARSE_FORM
+        kind = kind & ~np.uint8(COARSE_FORM)
+        if not set(np.unique(kind).tolist()) <= set(KINDS):
             raise IntegrityError("a record is outside the vocabulary of this version")
         self.records += int(records.size)
         weight = np.ones(records.size, np.int64)
         a, b = _least(records["a"], profile), _least(records["b"], profile)
+        if formed.any():
+            self.profiles.add(COARSE.name)
+            a, b = (np.where(formed, _least(records[one], COARSE), plain) for one, plain in (("a", a), ("b", b)))
 
         keys = records[kind == KEY]
         for code, times in zip(*np.unique(keys["code"], return_counts=True), strict=True):
@@ -102,19 +148,30 @@ class Summary:
             weight[which] = np.maximum(a[which], 1)
             self.pointer[name] += int(weight[which].sum())
         self.pointer["moves"] += int(((kind == MOVE) | (kind == STROKE)).sum())
+        for code in np.unique(records["code"][kind == TARGET]):
+            self.targets[_name(Role, int(code))] += int(a[(kind == TARGET) & (records["code"] == code)].sum())
+        for code, outcome in records[kind == TASK][["code", "a"]].tolist():
+            self.tasks[int(code), _name(Outcome, int(outcome))] += 1
 
         noisy = records["a"].astype(np.uint16).view(np.int16).astype(np.int64)
-        for which, words in ((kind == PRESSES, KeyClass), (kind == ACTIONS, Action)):
+        for which, words in ((kind == PRESSES, KeyClass), (kind == ACTIONS, Action), (kind == SWITCHES, Category),
+                             (kind == TARGETS, Role)):  # fmt: skip
             weight[which] = np.maximum(noisy[which], 0)
             for code in np.unique(records["code"][which]):
                 times = int(noisy[which & (records["code"] == code)].sum())
                 if words is KeyClass:
                     self.keys[_name(KeyClass, int(code), lower=False)] += times
+                elif words is Category:
+                    self.switches[_name(Category, int(code))] += times
+                elif words is Role:
+                    self.targets[_name(Role, int(code))] += times
                 else:
                     self.pointer[_POINTER[_name(Action, int(code)).partition("_")[0]]] += times
 
         seconds = start + records["t"].astype(np.float64) * (profile.grid_ms / 1000)
         minutes, where = np.unique((seconds // 60).astype(np.int64), return_inverse=True)
+        if scope not in self.minutes:
+            return
         for minute, total in zip(minutes, np.bincount(where, weights=weight), strict=True):
             self.minutes[scope][int(minute)] += int(total)
 
@@ -137,12 +194,16 @@ class Summary:
             "keys": {name: times for name, times in sorted(self.keys.items()) if times > 0},
             "commands": dict(sorted(self.commands.items())),
             "pointer": {name: max(int(times), 0) for name, times in self.pointer.items()},
-            "context": {},
+            "context": {name: round(self.context[name]) for name in sorted(self.context)},
             "gaps": [{"reason": reason, "seconds": seconds} for reason, seconds in self.gaps().items()],
             "segments": len(self.spans),
             "at_least": self.at_least,
             **({"with_noise": True} if self.with_noise else {}),
-        }
+            **({"switches": {name: max(n, 0) for name, n in sorted(self.switches.items())}} if self.switches else {}),
+            **({"targets": {name: max(n, 0) for name, n in sorted(self.targets.items())}} if self.targets else {}),
+            **({"tasks": [{"task": task, "outcome": outcome, "times": times}
+                          for (task, outcome), times in sorted(self.tasks.items())]} if self.tasks else {}),
+        }  # fmt: skip
 
 
 def _seconds(t: int, profile: Profile) -> float:

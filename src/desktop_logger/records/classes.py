@@ -107,6 +107,85 @@ class Reason(IntEnum):
     RESTED = 17
 
 
+class Category(IntEnum):
+    """What kind of application has the focus; everything that the policy's table does not name is ``OTHER``."""
+
+    OTHER = 1
+    BROWSER = 2
+    TERMINAL = 3
+    EDITOR = 4
+    OFFICE = 5
+    MAIL = 6
+    CHAT = 7
+    CALENDAR = 8
+    FILES = 9
+    MEDIA = 10
+    GRAPHICS = 11
+    MEETING = 12
+    BUSINESS = 13
+    SYSTEM = 14
+    GAME = 15
+    READER = 16
+
+
+class Role(IntEnum):
+    """What kind of element was clicked; whatever cannot be told, or is outside the list, is ``UNKNOWN``."""
+
+    UNKNOWN = 1
+    BUTTON = 2
+    MENU = 3
+    MENU_ITEM = 4
+    LINK = 5
+    TEXT_FIELD = 6
+    CHECK_BOX = 7
+    RADIO_BUTTON = 8
+    TAB = 9
+    LIST_ITEM = 10
+    TREE_ITEM = 11
+    TABLE_CELL = 12
+    SLIDER = 13
+    COMBO_BOX = 14
+    TOOL_BAR = 15
+    SCROLL_BAR = 16
+    IMAGE = 17
+    DOCUMENT = 18
+    TERMINAL = 19
+    HEADING = 20
+    DIALOG = 21
+    SWITCH = 22
+    SPIN_BUTTON = 23
+    CANVAS = 24
+
+
+class ClickKind(IntEnum):
+    """How an element was clicked."""
+
+    SINGLE = 1
+    DOUBLE = 2
+    DRAG = 3
+
+
+class Outcome(IntEnum):
+    """What the person says of a task: that it begins, or how it ended."""
+
+    BEGIN = 1
+    OK = 2
+    FAILED = 3
+    GAVE_UP = 4
+
+
+class Safety(IntEnum):
+    """What is known of the focused element.
+
+    ``UNKNOWN``: its application answers, and what it says is not clear. ``UNANSWERED``: nobody answers for it at all.
+    """
+
+    SAFE = 1
+    UNSAFE = 2
+    UNKNOWN = 3
+    UNANSWERED = 4
+
+
 # Marks that a classification may carry beside a class. They never leave the backend that asks for them.
 SILENT = 0
 """The key makes no record and ends no run (Shift, AltGr, locks, dead keys, compose)."""

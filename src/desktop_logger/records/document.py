@@ -11,8 +11,8 @@ import os
 from typing import Any
 
 from . import classes, registry
-from .layout import RECORD_BYTES
-from .profiles import COUNT_HIGH, COUNT_LOW, PROFILES, RELEASE_TICK_S
+from .layout import KINDS, RECORD_BYTES, VEILED_KINDS
+from .profiles import COARSE, COUNT_HIGH, COUNT_LOW, PROFILES, RELEASE_TICK_S
 
 _WORDS: dict[str, list[str]] = {
     "reason": [reason.name.lower() for reason in classes.Reason],
@@ -21,6 +21,10 @@ _WORDS: dict[str, list[str]] = {
     "button": [button.name.lower() for button in classes.Button],
     "action": [action.name.lower() for action in classes.Action],
     "direction": [direction.name.lower() for direction in classes.Direction],
+    "category": [category.name.lower() for category in classes.Category],
+    "role": [role.name.lower() for role in classes.Role],
+    "click": [kind.name.lower() for kind in classes.ClickKind],
+    "outcome": [outcome.name.lower() for outcome in classes.Outcome],
 }
 """The closed lists, as the records of every JSON line spell them."""
 
@@ -68,7 +72,16 @@ def data_page() -> str:
             f"| `{profile.name}` | {grid} | {largest:.1f} bits | {untimed:.1f} bits "
             f"| every {profile.tick_s} s | every {RELEASE_TICK_S} s |"
         )
-    lines += ["", "Frames have one size each, whether anything happened or not.", "", "## Closed lists", ""]
+    lines += ["", "Frames have one size each, whether anything happened or not.", ""]
+    lines += [
+        "Where nobody can tell whether the focused field is a password field, keyboard, pointer and target are",
+        "recorded in `coarse` form at most, under every profile but `counts` (whose counts are the same either way).",
+        "Such a record of `events` or `bursts` has the fields of `coarse`, its time is the start of its minute, and",
+        "rows of it say `form`: `coarse`.",
+        "",
+        "## Closed lists",
+        "",
+    ]
     lines += ["| class | keys |", "|---|---|"]
     lines += [f"| `{name}` | {_CLASS_TEXT[name]} |" for name in _WORDS["class"]]
     lines += [
@@ -76,7 +89,7 @@ def data_page() -> str:
         "Shift, AltGr, CapsLock, NumLock, dead keys and compose make no record, nor does holding a key or letting go.",
         "",
     ]
-    for name in ("command", "button", "action", "direction", "reason"):
+    for name in ("command", "button", "action", "direction", "category", "role", "click", "outcome", "reason"):
         lines.append(f"* {name}: " + ", ".join(f"`{word}`" for word in _WORDS[name]))
     for kind in registry.KINDS:
         scope = "each granted scope" if kind.scope == "any" else f"scope `{kind.scope}`"
@@ -119,6 +132,7 @@ def events_schema() -> str:
                     "additionalProperties": False,
                 }
             )
+    shapes += _formed()
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "desktop-logger record",
@@ -128,6 +142,29 @@ def events_schema() -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
+def _formed() -> list[dict[str, Any]]:
+    """The shapes of records in ``coarse`` form within a finer stream."""
+    names = [KINDS[number] for number in VEILED_KINDS]
+    shapes = []
+    for kind in registry.KINDS:
+        if kind.name in names:
+            properties: dict[str, Any] = {"record": {"const": kind.name}, "t": {"type": "number", "minimum": 0}}
+            properties["form"] = {"const": "coarse"}
+            for field in registry.fields_of(kind.name, COARSE.name):
+                if field.name != "t":
+                    properties[field.name] = _shape(field, COARSE.name)
+            shapes.append(
+                {
+                    "title": f"{kind.name} (coarse form)",
+                    "type": "object",
+                    "properties": properties,
+                    "required": [name for name in properties if name != "command"],
+                    "additionalProperties": False,
+                }
+            )
+    return shapes
+
+
 def _shape(field: registry.Field, profile: str) -> dict[str, Any]:
     if field.name in _WORDS:
         return {"enum": _WORDS[field.name]}
@@ -135,6 +172,8 @@ def _shape(field: registry.Field, profile: str) -> dict[str, Any]:
         return {"type": "number", "minimum": 0}
     if profile == "counts" and field.name == "n":
         return {"type": "integer", "minimum": COUNT_LOW, "maximum": COUNT_HIGH}
+    if field.name == "task":
+        return {"type": "integer", "minimum": 1, "maximum": field.values[profile]}
     half = field.values[profile] // 2
     if field.name in ("dx", "dy"):
         return {"type": "integer", "minimum": -half, "maximum": half}

@@ -17,7 +17,16 @@ Event = tuple[int, int, int, int, int, int]
 ``SCROLL`` ``Direction``     notches                0
 ``MOVE``   0                 0                      pixels, true deltas
 ``GAP``    ``Reason``        whole seconds          0
+``FOCUS``  ``Category``      0                      0
+``TARGET`` ``Role``          ``ClickKind``          0
+``TASK``   number            ``Outcome``            0
+``VEIL``   1 or 0            0                      0
 =========  ================  =====================  ==================
+
+``FOCUS``: from here on an application of this category has the focus. Saying again what holds makes no record; after a
+gap it must be said anew; in a new segment the redactor does it. ``TARGET`` stands beside a ``CLICK`` and tells what was
+under it. ``VEIL`` 1: from here on keyboard, pointer and target are recorded in ``coarse`` form at most, until ``VEIL``
+0; it holds across gaps and segments, and saying again what holds changes nothing. It is never a record.
 """
 
 

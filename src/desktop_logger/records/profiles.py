@@ -22,16 +22,13 @@ class Profile(NamedTuple):
     """Seconds between two frames of the own stream."""
 
 
-SCOPES = ("keyboard", "pointer")
+SCOPES = ("keyboard", "pointer", "context", "target", "task")
 """What can be granted, each apart. A record belongs to exactly one scope (gaps: to each granted one)."""
 
-FUTURE_SCOPES = ("context", "target")
-"""Named in the design and not recorded by this version: a policy that offers one is refused."""
-
-EVENTS = Profile("events", 0, 20, {"keyboard": 384, "pointer": 1536}, 5)
-BURSTS = Profile("bursts", 1, 1000, {"keyboard": 128, "pointer": 160}, 5)
-COARSE = Profile("coarse", 2, 60_000, {"keyboard": 256, "pointer": 320}, 5)
-COUNTS = Profile("counts", 3, 60_000, {"keyboard": 64, "pointer": 64}, 5)
+EVENTS = Profile("events", 0, 20, {"keyboard": 384, "pointer": 1536, "context": 96, "target": 160, "task": 48}, 5)
+BURSTS = Profile("bursts", 1, 1000, {"keyboard": 128, "pointer": 160, "context": 80, "target": 112, "task": 48}, 5)
+COARSE = Profile("coarse", 2, 60_000, {"keyboard": 256, "pointer": 320, "context": 192, "target": 256, "task": 64}, 5)
+COUNTS = Profile("counts", 3, 60_000, {"keyboard": 64, "pointer": 64, "context": 64, "target": 80, "task": 48}, 5)
 
 PROFILES = {profile.name: profile for profile in (EVENTS, BURSTS, COARSE, COUNTS)}
 
@@ -61,6 +58,9 @@ SEGMENT_BYTES = 1 << 20
 CAPS = {"n_text": 8, "n_edit": 3, "n": 5, "duration": 6, "gap": 5, "cells": 5, "seconds": 12}
 """``coarse``: highest log2 bucket of each quantity. Bucket of n is the bit length of n, capped."""
 
+TASKS = 64
+"""Most tasks that a policy can name; a record holds the number of one."""
+
 
 def bucket(value: int, cap: int) -> int:
     """log2 bucket: 0 → 0, 1 → 1, 2–3 → 2, 4–7 → 3, … up to ``cap``."""
@@ -68,7 +68,7 @@ def bucket(value: int, cap: int) -> int:
 
 
 NOISE_PER_KEY = (1, 5)
-"""``counts``: ε of the noise in each count for one press, click, step or second of motion, as a fraction (0.2)."""
+"""``counts``: ε of the noise in each count for one press, click, step, switch or second of motion, as a fraction."""
 
 COUNT_LOW, COUNT_HIGH = -63, 960
 """``counts``: a noisy count outside is set to the nearer end (1,024 values; both ends are beyond what people do)."""

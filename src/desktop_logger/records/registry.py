@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from .profiles import COUNT_HIGH, COUNT_LOW
+from .profiles import COUNT_HIGH, COUNT_LOW, TASKS
 
 REVIEWER = "maintainers"
 EXPIRES = "2027-11-30"
@@ -70,6 +70,15 @@ KINDS = (
     Kind("stroke", "pointer", (RUNS, LOG), "One uninterrupted pointer movement: by how much, and how long."),
     Kind("presses", "keyboard", (NOISY,), "How many keys of one class in a minute, with noise; for every class."),
     Kind("actions", "pointer", (NOISY,), "How much of one pointer action in a minute, with noise; for every one."),
+    Kind("focus", "context", (FINE, RUNS, LOG),
+         "From here on an application of this category has the focus. Never which application, window or document."),
+    Kind("switches", "context", (NOISY,),
+         "How often an application of one category got the focus in a minute, with noise; for every category."),
+    Kind("target", "target", (FINE, RUNS, LOG),
+         "An element of a window was clicked; from `bursts` on, a run of clicks on elements of one role."),
+    Kind("targets", "target", (NOISY,), "How many clicks on elements of one role in a minute, with noise; for all."),
+    Kind("task", "task", (FINE, RUNS, LOG, NOISY),
+         "You said that a task of the policy's list begins, or how it ended. Without noise: you said it."),
 )  # fmt: skip
 
 _U16, _U32 = 1 << 16, 1 << 32
@@ -115,7 +124,9 @@ def _cells(record: str, name: str, slot: str, profiles: dict[str, tuple[int, str
 _MOVE = {FINE: (_CELLS, "4 px")}
 _STROKE = {RUNS: (_CELLS, "64 px"), LOG: (11, "signed log2 bucket of 64 px cells")}
 _LIST = "closed list"
+_NUMBER = "number in a closed list"
 _ALL = {FINE: _LIST, RUNS: _LIST, LOG: _LIST}
+_EVERY = {**_ALL, NOISY: _LIST}
 _WITH_NOISE = "1, with noise of ε = 0.2"
 _NOISY_VALUES = COUNT_HIGH - COUNT_LOW + 1
 _COUNT = {FINE: "1", RUNS: "1", LOG: "log2 bucket"}
@@ -123,7 +134,7 @@ _COUNT = {FINE: "1", RUNS: "1", LOG: "log2 bucket"}
 FIELDS = (
     _time("gap", "any", FINE, RUNS, LOG, NOISY),
     Field("gap", "reason", "any", "code", "Why nothing was observed. What is released knows one reason, `unobserved`.",
-          "tell a gap from rest", FACT, {FINE: 17, RUNS: 17, LOG: 17, NOISY: 17}, {**_ALL, NOISY: _LIST}),
+          "tell a gap from rest", FACT, {FINE: 17, RUNS: 17, LOG: 17, NOISY: 17}, _EVERY),
     Field("gap", "seconds", "any", "d", "How long.", "account for the whole time", FACT,
           {FINE: _U32, RUNS: _U32, LOG: _U32, NOISY: _U32},
           {FINE: "1 s", RUNS: "1 s", LOG: "1 s; released: log2 bucket", NOISY: "1 s; released: log2 bucket"}),
@@ -174,6 +185,37 @@ FIELDS = (
           "see how much clicking a task needs", WHAT, {NOISY: 11}, {NOISY: _LIST}),
     Field("actions", "n", "pointer", "a", "Presses, steps or seconds of motion with noise drawn once; may be negative.",
           "see how much clicking a task needs", AMOUNT, {NOISY: _NOISY_VALUES}, {NOISY: _WITH_NOISE}),
+    _time("focus", "context", FINE, RUNS, LOG),
+    Field("focus", "category", "context", "code", "What kind of application, by the policy's table; else `other`.",
+          "see which kinds of programs a task needs", WHAT, {FINE: 16, RUNS: 16, LOG: 16}, _ALL),
+    _gap("focus", "context"),
+    _time("switches", "context", NOISY),
+    Field("switches", "category", "context", "code",
+          "Which category. Each one has a record, also where nothing changed.",
+          "see which kinds of programs a task needs", WHAT, {NOISY: 16}, {NOISY: _LIST}),
+    Field("switches", "n", "context", "a", "Number of times with noise drawn once; may be negative.",
+          "see how often a task changes programs", AMOUNT, {NOISY: _NOISY_VALUES}, {NOISY: _WITH_NOISE}),
+    _time("target", "target", FINE, RUNS, LOG),
+    Field("target", "role", "target", "code",
+          "What kind of element; never its name, value or place. Whatever cannot be told is `unknown`.",
+          "see which kinds of elements a task needs", WHAT, {FINE: 24, RUNS: 24, LOG: 24}, _ALL),
+    Field("target", "n", "target", "a", "Number of clicks in the record.", "see how much clicking a task needs",
+          AMOUNT, {FINE: _U16, RUNS: _U16, LOG: 6}, _COUNT),
+    Field("target", "click", "target", "b", "Whether it was a single or a double click, or the start of a drag.",
+          "see how elements are used", WHAT, {FINE: 3, RUNS: 3, LOG: 3}, _ALL),
+    _duration("target", "target"),
+    _gap("target", "target"),
+    _time("targets", "target", NOISY),
+    Field("targets", "role", "target", "code", "Which role. Each one has a record, also where nothing was clicked.",
+          "see which kinds of elements a task needs", WHAT, {NOISY: 24}, {NOISY: _LIST}),
+    Field("targets", "n", "target", "a", "Number of clicks with noise drawn once; may be negative.",
+          "see how much clicking a task needs", AMOUNT, {NOISY: _NOISY_VALUES}, {NOISY: _WITH_NOISE}),
+    _time("task", "task", FINE, RUNS, LOG, NOISY),
+    Field("task", "task", "task", "code", "Number of the task in the policy's list.",
+          "learn what a sequence of actions was for", WHAT, {FINE: TASKS, RUNS: TASKS, LOG: TASKS, NOISY: TASKS},
+          {FINE: _NUMBER, RUNS: _NUMBER, LOG: _NUMBER, NOISY: _NUMBER}),
+    Field("task", "outcome", "task", "a", "That it begins, or how it ended.", "learn what a sequence of actions led to",
+          WHAT, {FINE: 4, RUNS: 4, LOG: 4, NOISY: 4}, _EVERY),
 )  # fmt: skip
 
 

@@ -12,11 +12,15 @@ from __future__ import annotations
 from desktop_logger.errors import Refused
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.layout import (
+    COARSE_FORM,
+    FOCUS,
     GAP,
     KEY,
     RECORD,
     RECORD_BYTES,
     STROKE,
+    TARGET,
+    TASK,
     TYPING,
     Redacted,
     signed,
@@ -40,7 +44,7 @@ def _cells(field: int) -> int:
 
 
 def bucketed(records: bytes) -> bytes:
-    """Records of ``bursts`` as records of ``coarse``, one for one."""
+    """Records of ``bursts`` as records of ``coarse``, one for one; those in ``coarse`` form only lose their mark."""
     out = bytearray()
     pack = RECORD.pack
     for t, kind, code, a, b, c, d in RECORD.iter_unpack(records):
@@ -48,9 +52,15 @@ def bucketed(records: bytes) -> bytes:
         if kind == GAP:
             out += pack(minute, GAP, code, 0, 0, 0, d)
             continue
+        if kind >= COARSE_FORM or kind == TASK:
+            out += pack(minute, kind & ~COARSE_FORM, code, a, b, c, d)
+            continue
         since = min(d.bit_length(), _GAP)
         if kind == KEY:
             out += pack(minute, KEY, code, a, 0, 0, since)
+            continue
+        if kind == FOCUS:
+            out += pack(minute, FOCUS, code, 0, 0, 0, since)
             continue
         duration = min(c.bit_length(), _DURATION)
         if kind == STROKE:
@@ -59,7 +69,8 @@ def bucketed(records: bytes) -> bytes:
             n_text, n_edit = min(a.bit_length(), _TEXT), min(b.bit_length(), _EDIT)
             out += pack(minute, TYPING, 0, n_text, n_edit, duration, since)
         else:
-            out += pack(minute, kind, code, min(a.bit_length(), _N), 0, duration, since)
+            click = b if kind == TARGET else 0
+            out += pack(minute, kind, code, min(a.bit_length(), _N), click, duration, since)
     return bytes(out)
 
 

@@ -4,9 +4,10 @@ Rules:
 
 - Each press, click and step counts in the minute in which it happened, not where a run started: one press more
   or less then changes one count by one, and that is what the noise is measured against (ADR 0009). Motion counts
-  the seconds in which the pointer moved.
+  the seconds in which the pointer moved. Categories count how often they got the focus, roles how often they were
+  clicked. A task that begins or ends is its own record, without noise: the person said it.
 - Every minute of the segment has a record of every class of each granted scope, also where nothing happened, so
-  how many records there are tells nothing.
+  how many records there are tells nothing. A veil changes nothing here.
 - Noise is a discrete Laplace distribution, P(k) ∝ exp(-ε|k|), ε = 0.2: exact, in integers (Canonne, Kamath and
   Steinke 2020, algorithm 2; floating-point Laplace noise is known to leak). A count is then set into its bounds.
 - Gaps pass. Nothing is counted twice: noise could otherwise be averaged away.
@@ -17,8 +18,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
-from desktop_logger.records.classes import Action, KeyClass
-from desktop_logger.records.layout import ACTIONS, CLICK, GAP, KEY, MOVE, PRESSES, RECORD, SCROLL, U16
+from desktop_logger.records.classes import Action, Category, KeyClass, Role
+from desktop_logger.records.layout import (
+    ACTIONS,
+    CLICK,
+    FOCUS,
+    GAP,
+    KEY,
+    MOVE,
+    PRESSES,
+    RECORD,
+    SCROLL,
+    SWITCHES,
+    TARGET,
+    TARGETS,
+    TASK,
+    U16,
+)
 from desktop_logger.records.profiles import COUNT_HIGH, COUNT_LOW, COUNT_MINUTES, COUNTS, EVENTS, NOISE_PER_KEY
 
 Noise = Callable[[], int]
@@ -27,7 +43,9 @@ Noise = Callable[[], int]
 _MINUTE = COUNTS.grid_ms // EVENTS.grid_ms
 _SECOND = 1000 // EVENTS.grid_ms
 _SCROLLS = Action.SCROLL_UP - 1
-_CLASSES, _ACTIONS = len(KeyClass), len(Action)
+_COUNTED = (("keyboard", PRESSES, len(KeyClass)), ("pointer", ACTIONS, len(Action)),
+            ("context", SWITCHES, len(Category)), ("target", TARGETS, len(Role)))  # fmt: skip
+"""Scope, kind of record and number of counts, in the order in which they come out."""
 
 
 def _below(limit: int) -> int:
@@ -66,12 +84,10 @@ def laplace() -> int:
 class Counting:
     """Holds the counts of one minute and no time within it."""
 
-    __slots__ = ("_actions", "_keyboard", "_minute", "_moved", "_noise", "_out", "_pointer", "_presses")
+    __slots__ = ("_counts", "_granted", "_minute", "_moved", "_noise", "_out")
 
     def __init__(self, scopes: Iterable[str], noise: Noise = laplace) -> None:
-        granted = frozenset(scopes)
-        self._keyboard = "keyboard" in granted
-        self._pointer = "pointer" in granted
+        self._granted = frozenset(scopes)
         self._noise = noise
         self._out = bytearray()
         self._begin()
@@ -79,12 +95,12 @@ class Counting:
     def _begin(self) -> None:
         self._minute = 0
         self._moved = -1
-        self._presses = [0] * (_CLASSES + 1)
-        self._actions = [0] * (_ACTIONS + 1)
+        self._counts = {kind: [0] * (number + 1) for _, kind, number in _COUNTED}
 
     def feed(self, records: bytes) -> None:
         """Take whole records of ``events``, in order."""
-        presses, actions = self._presses, self._actions
+        presses, actions = self._counts[PRESSES], self._counts[ACTIONS]
+        switches, targets = self._counts[SWITCHES], self._counts[TARGETS]
         for t, kind, code, a, _, _, d in RECORD.iter_unpack(records):
             if t >= (self._minute + 1) * _MINUTE:
                 self.advance(t)
@@ -98,6 +114,12 @@ class Counting:
                 if t // _SECOND > self._moved:
                     self._moved = t // _SECOND
                     actions[Action.MOVING] += 1
+            elif kind == FOCUS:
+                switches[code] += 1
+            elif kind == TARGET:
+                targets[code] += a
+            elif kind == TASK:
+                self._out += RECORD.pack(t // _MINUTE, TASK, code, a, 0, 0, 0)
             elif kind == GAP:
                 self._out += RECORD.pack(t // _MINUTE, GAP, code, 0, 0, 0, d)
 
@@ -121,10 +143,10 @@ class Counting:
 
     def _let_out(self) -> None:
         pack, noise, minute = RECORD.pack, self._noise, self._minute
-        keys, pointer = (self._keyboard, PRESSES, self._presses), (self._pointer, ACTIONS, self._actions)
-        for granted, kind, counts in (keys, pointer):
+        for scope, kind, _ in _COUNTED:
+            counts = self._counts[kind]
             for code in range(1, len(counts)):
-                if granted:
+                if scope in self._granted:
                     noisy = max(COUNT_LOW, min(COUNT_HIGH, counts[code] + noise()))
                     self._out += pack(minute, kind, code, noisy & U16, 0, 0, 0)
                 counts[code] = 0

@@ -2,7 +2,11 @@
 
 Within one tick the order is fixed: keys as they came, then one MOVE, then the clicks as they came, then SCROLL
 by direction with the notches merged. Displacement that fills no cell is carried to the next tick, so no pixel
-is lost; time that goes back is held at the tick already reached. Every segment starts from nothing.
+is lost; time that goes back is held at the tick already reached. Every segment starts from nothing, but for a veil.
+
+Focus, targets and tasks come out as they came. A focus that is said again makes nothing until a gap or the segment's
+end. A veil's edge closes the tick, drops the displacement that fills no cell, and goes to the next step as an internal
+record, so that nothing of one side reaches the other.
 """
 
 from __future__ import annotations
@@ -10,7 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from desktop_logger.records.events import Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, RECORD, SCROLL, U16, U32, unsigned
+from desktop_logger.records.layout import (
+    CLICK,
+    FOCUS,
+    GAP,
+    KEY,
+    MOVE,
+    RECORD,
+    SCROLL,
+    TARGET,
+    TASK,
+    U16,
+    U32,
+    VEIL,
+    unsigned,
+)
 from desktop_logger.records.profiles import EVENTS, MOVE_CELL_PX
 
 _LIMIT = 0x7FFF
@@ -25,12 +43,20 @@ def cells(pixels: int, cell: int) -> int:
 class Gridder:
     """Holds one tick: sums and counts, never an event. ``base`` (ms) is where the segment's time starts."""
 
-    __slots__ = ("_base", "_clicks", "_dx", "_dy", "_keyboard", "_named", "_out", "_pointer", "_scrolls", "_tick")
+    __slots__ = (
+        "_base", "_category", "_clicks", "_context", "_dx", "_dy", "_keyboard", "_named", "_out", "_pointer",
+        "_scrolls", "_target", "_task", "_tick", "_veiled",
+    )  # fmt: skip
 
     def __init__(self, scopes: Iterable[str], *, named_commands: bool) -> None:
         granted = frozenset(scopes)
         self._keyboard = "keyboard" in granted
         self._pointer = "pointer" in granted
+        self._context = "context" in granted
+        self._target = "target" in granted
+        self._task = "task" in granted
+        self._veiled = False
+        self._category = 0
         self._named = named_commands
         self._out = bytearray()
         self._dx = self._dy = 0
@@ -42,9 +68,14 @@ class Gridder:
         return self._dx, self._dy
 
     def begin(self, base: int, *, carry: bool = False) -> None:
-        """Start a segment at ``base`` ms; ``carry``: with the displacement that fills no cell yet."""
+        """Start a segment at ``base`` ms; ``carry``: with the displacement that fills no cell yet.
+
+        The focus that is known is said anew, once, so that segments stand alone.
+        """
         self._base = base
         self._tick = 0
+        if self._category and not self._out:
+            self._out += RECORD.pack(0, FOCUS, self._category, 0, 0, 0, 0)
         if not carry:
             self._dx = self._dy = 0
         self._clicks = bytearray()
@@ -77,7 +108,24 @@ class Gridder:
             elif what == SCROLL:
                 if pointer:
                     self._scrolls[code] += extra
+            elif what == TARGET:
+                if self._target:
+                    out += pack(tick, TARGET, code, 1, extra, 0, 0)
+            elif what == FOCUS:
+                if self._context and code != self._category:
+                    self._category = code
+                    out += pack(tick, FOCUS, code, 0, 0, 0, 0)
+            elif what == TASK:
+                if self._task:
+                    out += pack(tick, TASK, code, extra, 0, 0, 0)
+            elif what == VEIL:
+                if bool(code) != self._veiled:
+                    self._veiled = bool(code)
+                    self._turn(tick)
+                    self._dx = self._dy = 0
+                    out += pack(tick, VEIL, self._veiled, 0, 0, 0, 0)
             elif what == GAP:
+                self._category = 0
                 self._turn(tick)
                 out += pack(max(min(now, tick), 0), GAP, code, 0, 0, 0, min(max(extra, 0), U32))
 

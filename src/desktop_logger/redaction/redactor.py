@@ -18,6 +18,7 @@ from .coarsening import bucketed, unobserved
 from .counting import Counting, Noise, laplace
 from .gridding import Gridder
 from .runs import Runs
+from .veiling import Veiling
 
 _TICKS = BURSTS.grid_ms // EVENTS.grid_ms
 
@@ -50,6 +51,7 @@ class Redactor:
         self._release = terms.release
         self._gridder = Gridder(terms.scopes, named_commands=terms.named_commands)
         wanted = (self._own, self._release)
+        self._veiling = Veiling() if any(one not in (COUNTS, None) for one in wanted) else None
         self._coarse = COARSE in wanted
         self._runs = Runs() if self._coarse or BURSTS in wanted else None
         self._counting = Counting(terms.scopes, noise) if COUNTS in wanted else None
@@ -79,6 +81,8 @@ class Redactor:
         tick = self._gridder.tick_of(ms)
         self._gridder.advance(tick)
         self._pass_on()
+        if self._veiling and (veiled := self._veiling.advance(tick)):
+            self._pass_on(veiled)
         if self._runs:
             self._runs.advance(tick // _TICKS)
         if self._counting:
@@ -91,6 +95,8 @@ class Redactor:
         tick = self._gridder.tick_of(ms)
         self._gridder.finish()
         self._pass_on()
+        if self._veiling:
+            self._pass_on(self._veiling.flush(tick))
         if self._runs:
             self._runs.flush(tick // _TICKS)
         if self._counting:
@@ -106,18 +112,19 @@ class Redactor:
         self._ready_release.clear()
         return ready
 
-    def _pass_on(self) -> None:
-        """From step to step: each profile's records, then each stream's."""
-        made = [self._gridder.take(), b"", b"", b""]
-        if made[0]:
-            self.heard = self._base + int.from_bytes(made[0][-RECORD_BYTES:][:4], "little") * EVENTS.grid_ms
+    def _pass_on(self, veiled: bytes = b"") -> None:
+        """From step to step: each profile's records, then each stream's. ``veiled``: what a pause has let out."""
+        gridded = self._gridder.take()
+        if gridded:
+            self.heard = self._base + int.from_bytes(gridded[-RECORD_BYTES:][:4], "little") * EVENTS.grid_ms
+        made = [veiled + self._veiling.feed(gridded) if self._veiling else gridded, b"", b"", b""]
         if self._runs:
             self._runs.feed(made[0])
             made[1] = self._runs.take()
         if self._coarse:
             made[2] = bucketed(made[1])
         if self._counting:
-            self._counting.feed(made[0])
+            self._counting.feed(gridded)
             made[3] = self._counting.take()
         self._ready_own += made[self._own.rank]
         if self._release:

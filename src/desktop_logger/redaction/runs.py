@@ -9,13 +9,31 @@ Rules (all times in whole seconds of the grid, so nothing finer than the grid de
   next run's. At the segment's end it stands alone, with that time.
 - STROKE is a net displacement; what fills no cell is carried to the next stroke of the segment.
 - ``gap`` counts from the end of the record before in the same scope, or from the segment's start.
+- TARGET gathers clicks on elements of one role, of one kind of click. FOCUS and TASK are records of their own.
+- A record in ``coarse`` form passes with its time on this grid, and closes every run: what is veiled joins nothing.
 - Runs come out in the order in which they end, so that cutting the input differently changes nothing.
 """
 
 from __future__ import annotations
 
 from desktop_logger.records.classes import KeyClass
-from desktop_logger.records.layout import GAP, KEY, MOVE, RECORD, STROKE, TYPING, U16, unsigned
+from desktop_logger.records.layout import (
+    CLICK,
+    COARSE_FORM,
+    FOCUS,
+    GAP,
+    KEY,
+    MOVE,
+    RECORD,
+    SCROLL,
+    STROKE,
+    TARGET,
+    TASK,
+    TYPING,
+    U16,
+    U32,
+    unsigned,
+)
 from desktop_logger.records.profiles import BURSTS, EVENTS, MOVE_CELL_PX, RUN_PAUSE_S, SHORT_RUN, STROKE_CELL_PX
 
 from .gridding import cells
@@ -23,14 +41,16 @@ from .gridding import cells
 _TICKS = BURSTS.grid_ms // EVENTS.grid_ms
 _CELL = STROKE_CELL_PX // MOVE_CELL_PX
 _TEXT, _EDIT = int(KeyClass.TEXT), int(KeyClass.EDIT)
+_POINTER = frozenset((MOVE, CLICK, SCROLL))
 
 
 class Runs:
     """Holds at most one open run a scope and the counts of one held run."""
 
     __slots__ = (
-        "_held_edit", "_held_text", "_k_end", "_k_last", "_k_open", "_k_start", "_n_edit", "_n_text", "_now", "_out",
-        "_p_code", "_p_end", "_p_kind", "_p_last", "_p_start", "_px", "_py", "_rest_x", "_rest_y",
+        "_f_last", "_held_edit", "_held_text", "_k_end", "_k_last", "_k_open", "_k_start", "_n_edit", "_n_text", "_now",
+        "_out", "_p_code", "_p_end", "_p_kind", "_p_last", "_p_start", "_px", "_py", "_rest_x", "_rest_y", "_t_code",
+        "_t_end", "_t_kind", "_t_last", "_t_n", "_t_start",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,15 +64,17 @@ class Runs:
         self._n_text = self._n_edit = self._held_text = self._held_edit = 0
         self._p_kind = self._p_code = self._p_start = self._p_end = self._p_last = 0
         self._px = self._py = self._rest_x = self._rest_y = 0
+        self._t_code = self._t_kind = self._t_n = self._t_start = self._t_end = self._t_last = 0
+        self._f_last = 0
 
     def feed(self, records: bytes) -> None:
         """Take whole records of ``events``, in order."""
         pack = RECORD.pack
-        for t, kind, code, a, b, _, d in RECORD.iter_unpack(records):
+        for t, kind, code, a, b, c, d in RECORD.iter_unpack(records):
             second = t // _TICKS
-            if second > self._now:
+            if second > self._now and kind < COARSE_FORM:
                 self.advance(second)
-            if kind == MOVE or kind not in (KEY, GAP):
+            if kind in _POINTER:
                 if kind != self._p_kind or code != self._p_code:
                     self._close_pointer()
                     self._p_kind, self._p_code, self._p_start = kind, code, second
@@ -80,32 +102,46 @@ class Runs:
                     self._close_keyboard()
                     self._out += pack(second, KEY, code, a, 0, 0, second - self._k_last)
                     self._k_last = second
-            else:
-                self._close_keyboard()
-                self._close_pointer()
+            elif kind == TARGET:
+                if (code, b) != (self._t_code, self._t_kind) or self._t_n + a > U16:
+                    self._close_target()
+                    self._t_code, self._t_kind, self._t_start = code, b, second
+                self._t_n += a
+                self._t_end = second
+            elif kind == FOCUS:
+                self._out += pack(second, FOCUS, code, 0, 0, 0, second - self._f_last)
+                self._f_last = second
+            elif kind == TASK:
+                self._out += pack(second, TASK, code, a, 0, 0, 0)
+            elif kind == GAP:
+                self._close_until(U32)
                 self._out += pack(second, GAP, code, 0, 0, 0, d)
+            else:
+                self._close_until(U32)
+                self._out += pack(second, kind, code, a, b, c, d)
 
     def advance(self, second: int) -> None:
         """Nothing before ``second`` will follow: close the runs that a pause has ended, the earlier one first."""
         self._now = max(self._now, second)
-        limit = second - RUN_PAUSE_S
-        keyboard = self._k_open and self._k_end <= limit
-        pointer = self._p_kind and self._p_end <= limit
-        if pointer and keyboard and self._p_end < self._k_end:
-            self._close_pointer()
-        if keyboard:
-            self._close_keyboard()
-        if pointer:
-            self._close_pointer()
+        self._close_until(second - RUN_PAUSE_S)
 
-    def flush(self, second: int) -> None:
-        """The segment ends at ``second``: close every run, let the held one stand alone, start from nothing."""
+    def interrupt(self, second: int) -> None:
+        """Nothing was observed from ``second`` on: close every run."""
         self.advance(second)
-        self._close_keyboard()
-        self._close_pointer()
+        self._close_until(U32)
+
+    def stand_alone(self, second: int) -> None:
+        """What follows ``second`` has nothing to do with what came before: let out the held run too."""
+        self.interrupt(second)
         if self._held_text or self._held_edit:
             end = self._now
             self._out += RECORD.pack(end, TYPING, 0, self._held_text, self._held_edit, 0, end - self._k_last)
+            self._held_text = self._held_edit = 0
+            self._k_last = end
+
+    def flush(self, second: int) -> None:
+        """The segment ends at ``second``: close every run, let the held one stand alone, start from nothing."""
+        self.stand_alone(second)
         self._begin()
 
     def take(self) -> bytes:
@@ -113,6 +149,29 @@ class Runs:
         ready = bytes(self._out)
         self._out.clear()
         return ready
+
+    def _close_until(self, limit: int) -> None:
+        """Close the runs that ended at ``limit`` or before, in the order in which they ended."""
+        keyboard = self._k_open and self._k_end <= limit
+        pointer = self._p_kind and self._p_end <= limit
+        target = self._t_code and self._t_end <= limit
+        ended = [(self._k_end, 0, self._close_keyboard)] if keyboard else []
+        if pointer:
+            ended.append((self._p_end, 1, self._close_pointer))
+        if target:
+            ended.append((self._t_end, 2, self._close_target))
+        for _, _, close in sorted(ended):
+            close()
+
+    def _close_target(self) -> None:
+        if not self._t_code:
+            return
+        start, end = self._t_start, self._t_end
+        self._out += RECORD.pack(
+            start, TARGET, self._t_code, self._t_n, self._t_kind, min(end - start, U16), start - self._t_last
+        )
+        self._t_code = self._t_kind = self._t_n = 0
+        self._t_last = end
 
     def _close_keyboard(self) -> None:
         if not self._k_open:

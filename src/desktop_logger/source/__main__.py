@@ -12,7 +12,7 @@ from typing import Any
 from desktop_logger import capture, confine
 from desktop_logger.consent import gate
 from desktop_logger.consent.grant import Grant
-from desktop_logger.errors import DesktopLoggerError, UsageError
+from desktop_logger.errors import DesktopLoggerError, Unavailable, UsageError
 
 from .loop import Source
 from .outlet import CHUNK_BYTES, Outlet
@@ -63,10 +63,20 @@ def _has_threads() -> bool:
     return os.path.isdir("/proc/self/task") and len(os.listdir("/proc/self/task")) > 1
 
 
+def _refuse_unkept(backend: str, grant: Grant) -> None:
+    """Refuse what only somebody who sees the focus can keep; of live input nobody does yet. Replays say it."""
+    if backend != "replay" and (grant.applications.mode != "all" or grant.unanswered == "nothing"):
+        raise Unavailable(
+            "the policy leaves out applications or unanswered fields, and nobody here sees the focus",
+            "Use a version that does, or a policy that asks for less.",
+        )
+
+
 def _record(  # noqa: PLR0917  the descriptors by name
     name: str, grant: Grant, records: int, beats: int, report: int, layers: confine.Layers
 ) -> int:
     backend = capture.load(name, grant.backends)
+    _refuse_unkept(backend.name, grant)
     if name.startswith("file:"):
         layers |= confine.unplug()  # before the first line of somebody else's code
     opened = backend.capture(grant)

@@ -17,7 +17,16 @@ from desktop_logger.errors import Refused, Unavailable
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.records.classes import Reason
-from desktop_logger.records.layout import GAP, RECORD_BYTES, SCOPE_OF_KIND, STREAMS, Redacted, gap
+from desktop_logger.records.layout import (
+    COARSE_FORM,
+    GAP,
+    RECORD_BYTES,
+    SCOPE_OF_KIND,
+    STREAMS,
+    VEILED_KINDS,
+    Redacted,
+    gap,
+)
 from desktop_logger.records.profiles import PROFILES, RELEASE_TICK_S, SCOPES, Profile
 from desktop_logger.sealing import Kek, StreamKeys, fingerprint, fresh_key, random_id, seal_to, wipe
 from desktop_logger.segments.format import DATA, FINAL, Header, key_context, stanza_info
@@ -33,8 +42,9 @@ QUEUE_RECORDS = 65_536
 
 _EVERY = len(SCOPES) + 1
 _SCOPE_OF = bytes(
-    _EVERY if kind == GAP else SCOPES.index(SCOPE_OF_KIND[kind]) + 1 if kind in SCOPE_OF_KIND else 0
+    _EVERY if kind == GAP else SCOPES.index(SCOPE_OF_KIND[plain]) + 1 if plain in SCOPE_OF_KIND else 0
     for kind in range(256)
+    for plain in [kind & ~COARSE_FORM if kind & ~COARSE_FORM in VEILED_KINDS else kind]
 )
 """Kind → 0 (not a record that is stored), 1 … (the scope's place in SCOPES), or every granted scope."""
 
