@@ -12,6 +12,7 @@ from desktop_logger import policy, sealing
 from desktop_logger.consent import notices, saying, words
 from desktop_logger.consent.ceremony import policy_in_words
 from desktop_logger.records import classes, registry
+from desktop_logger.records.profiles import SCOPES
 from tests.unit.test_policy import organisation
 
 RELEASED = {
@@ -134,7 +135,7 @@ def test_the_language_follows_the_locale(
 @pytest.mark.parametrize("language", notices.LANGUAGES)
 def test_every_field_that_can_be_recorded_is_said(language: str) -> None:
     """Made from the registry: a field, class or kind without words in a language is an error here."""
-    ours, _ = policy.load_personal()
+    ours = policy.load_personal()[0].model_copy(update={"scopes": SCOPES})
     text = saying.fields_in_words(ours, language)
     at = notices.LANGUAGES.index(language)
     for kind in registry.KINDS:

@@ -24,6 +24,15 @@ _KINDS = {
     "actions": ("pointer actions in a minute, blurred by chance",
                 "Zeigeraktionen in einer Minute, durch Zufall verwischt",
                 "actions du pointeur en une minute, brouillées par le hasard"),
+    "focus": ("the kind of program in front", "die Art des Programms vorn", "la sorte de programme au premier plan"),
+    "switches": ("changes of program in a minute, blurred by chance",
+                 "Programmwechsel in einer Minute, durch Zufall verwischt",
+                 "changements de programme en une minute, brouillés par le hasard"),
+    "target": ("what kind of element was clicked", "welche Art Element geklickt wurde", "la sorte d'élément cliqué"),
+    "targets": ("clicked elements in a minute, blurred by chance",
+                "geklickte Elemente in einer Minute, durch Zufall verwischt",
+                "éléments cliqués en une minute, brouillés par le hasard"),
+    "task": ("what you say you are doing", "was Sie zu tun angeben", "ce que vous dites faire"),
 }  # fmt: skip
 
 _FIELDS = {
@@ -42,6 +51,11 @@ _FIELDS = {
     "dx": ("how far sideways", "wie weit seitwärts", "de combien de côté"),
     "dy": ("how far up or down", "wie weit auf oder ab", "de combien en hauteur"),
     "action": ("which action", "welche Aktion", "quelle action"),
+    "category": ("its category", "seine Kategorie", "sa catégorie"),
+    "role": ("its role", "seine Rolle", "son rôle"),
+    "click": ("single or double or drag", "einfach oder doppelt oder gezogen", "simple ou double ou glissé"),
+    "task": ("which task", "welche Aufgabe", "quelle tâche"),
+    "outcome": ("beginning or outcome", "Beginn oder Ausgang", "début ou issue"),
 }
 
 _CLASSES = {

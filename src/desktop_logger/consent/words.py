@@ -17,6 +17,9 @@ _EN = {
     "more": "--- more (Enter)",
     "record_keyboard": "Record keyboard? [y/N]",
     "record_pointer": "Record pointer? [y/N]",
+    "record_context": "Record context? [y/N]",
+    "record_target": "Record target? [y/N]",
+    "record_task": "Record task? [y/N]",
     "profile": "Profile [{default}]:",
     "purpose": "Let {organisation} use it to {purpose}? [y/N]",
     "new_passphrase": "New passphrase:",
@@ -150,6 +153,9 @@ _DE = {
     "more": "--- weiter (Enter)",
     "record_keyboard": "Tastatur aufzeichnen? [j/N]",
     "record_pointer": "Zeiger aufzeichnen? [j/N]",
+    "record_context": "Kontext aufzeichnen? [j/N]",
+    "record_target": "Ziel aufzeichnen? [j/N]",
+    "record_task": "Aufgabe aufzeichnen? [j/N]",
     "profile": "Profil [{default}]:",
     "purpose": "Darf {organisation} es nutzen, um {purpose}? [j/N]",
     "new_passphrase": "Neue Passphrase:",
@@ -280,9 +286,9 @@ _DE = {
 TEXTS = {"en": _EN, "de": _DE, "fr": FRENCH}
 
 SCOPES = {
-    "en": {"keyboard": "keyboard", "pointer": "pointer"},
-    "de": {"keyboard": "Tastatur", "pointer": "Zeiger"},
-    "fr": {"keyboard": "clavier", "pointer": "pointeur"},
+    "en": {"keyboard": "keyboard", "pointer": "pointer", "context": "context", "target": "target", "task": "task"},
+    "de": {"keyboard": "Tastatur", "pointer": "Zeiger", "context": "Kontext", "target": "Ziel", "task": "Aufgabe"},
+    "fr": {"keyboard": "clavier", "pointer": "pointeur", "context": "contexte", "target": "cible", "task": "tâche"},
 }
 
 
