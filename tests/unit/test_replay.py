@@ -207,7 +207,7 @@ def test_backends_by_name(tmp_path: Path) -> None:
     name, why = capture.choose(f"replay:{path}")
     assert name == f"replay:{path}"
     assert path in why
-    for unknown in ("evdev", "replay", "x11:0", "replay:", "windows"):
+    for unknown in ("wayland", "replay", "x11:0", "replay:", "windows"):
         with pytest.raises(UsageError, match="there is no backend"):
             capture.load(unknown)
 
