@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -12,6 +13,8 @@ import time
 from typing import Any
 
 from desktop_logger.consent.grant import Grant
+from desktop_logger.records import attention
+from desktop_logger.records.classes import Category, Role, Safety
 from desktop_logger.records.layout import END, RECORD, RECORD_BYTES, RELEASE_STREAM, START, Redacted
 from tests.testbed import wait_until
 
@@ -25,14 +28,22 @@ class CaptureProcess:
         grant_out, grant_in = os.pipe()
         self.records, records_in = os.pipe()
         beat_out, self.heartbeat = os.pipe()
+        attention_out, self.attention = os.pipe()
+        os.set_blocking(self.attention, False)
         self.report, report_in = os.pipe()
         os.write(grant_in, grant.to_wire())
         os.close(grant_in)
-        given = {"--grant": grant_out, "--records": records_in, "--heartbeat": beat_out, "--report": report_in}
+        given = {
+            "--grant": grant_out, "--records": records_in, "--heartbeat": beat_out, "--attention": attention_out,
+            "--report": report_in,
+        }  # fmt: skip
         self.argv = [sys.executable, "-I", "-m", "desktop_logger.source", "--backend", backend]
         for name, descriptor in given.items():
             self.argv += [name, str(descriptor)]
         os.write(self.heartbeat, b".")
+        self.safety: Safety | None = Safety.SAFE
+        """What is said of the focus four times a second; ``None``: nothing."""
+        self._attend()
         self.process = subprocess.Popen(
             self.argv, pass_fds=tuple(given.values()), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -60,6 +71,16 @@ class CaptureProcess:
             if self.beating and time.monotonic() - beat >= 0.25:
                 beat = time.monotonic()
                 self._write(b".")
+                self._attend()
+
+    def _attend(self) -> None:
+        if self.safety is not None:
+            now = int(time.monotonic() * 1000)
+            with contextlib.suppress(OSError):
+                os.write(
+                    self.attention,
+                    attention.pack(now, self.safety, Category.OTHER, Role.UNKNOWN, attention.ALLOWED),
+                )
 
     def _write(self, mark: bytes) -> None:
         try:
@@ -87,9 +108,10 @@ class CaptureProcess:
         self._thread.join(5)
         return status
 
-    def stop(self, settle_s: float = 0.4) -> int:
-        """Let the last input arrive, then stop in the ordinary way."""
+    def stop(self, settle_s: float = 1.0) -> int:
+        """Let the last input arrive and be attended to, then stop in the ordinary way."""
         time.sleep(settle_s)
+        self._attend()
         self.tell("q")
         return self.wait()
 
@@ -106,7 +128,7 @@ class CaptureProcess:
         self._thread.join(5)
         if self.process.stdout:
             self.process.stdout.close()
-        for descriptor in (self.records, self.report, *(() if self._closed else (self.heartbeat,))):
+        for descriptor in (self.records, self.report, self.attention, *(() if self._closed else (self.heartbeat,))):
             os.close(descriptor)
 
     def output(self) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from desktop_logger import sealing
 from desktop_logger.errors import Unreadable
+from tests.answering import Accessible, Answering
 from tests.testbed import REMOTE, Server, environment, wait_until
 
 # A suite that runs in the background is started with SIGINT ignored, and so would everything be that it starts: then
@@ -48,10 +49,22 @@ def xvfb() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def accessible() -> Iterator[str]:
+    """The address of a session bus with accessibility, which lives as long as the test session."""
+    bus = Accessible()
+    yield bus.address
+    bus.stop()
+
+
 @pytest.fixture
-def display(xvfb: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """``xvfb`` with DISPLAY set for this test (no Wayland), US layout, NumLock off; layout put back afterwards."""
+def display(xvfb: str, accessible: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """``xvfb`` with DISPLAY set for this test (no Wayland), US layout, NumLock off; layout put back afterwards.
+
+    The session bus is one of the suite's own, with accessibility.
+    """
     monkeypatch.setenv("DISPLAY", xvfb)
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", accessible)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
     subprocess.run(["setxkbmap", "-layout", "us", "-option", ""], check=True, env=environment(xvfb))
@@ -111,3 +124,12 @@ def xterm(display: str, xdotool: Callable[..., str]) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture
+def answering(display: str, accessible: str, xdotool: Callable[..., str]) -> Iterator[Answering]:
+    """A window that has the focus and the pointer, whose application answers accessibility: its field is no secret."""
+    application = Answering(display, accessible)
+    xdotool("mousemove", 400, 200)
+    yield application
+    application.end()

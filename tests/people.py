@@ -12,6 +12,7 @@ from typing import Any
 
 import pexpect
 
+from tests.answering import OURS
 from tests.testbed import REMOTE, environment, wait_until
 
 PASSPHRASE = "correct horse battery staple"  # noqa: S105  nothing real is behind it
@@ -25,8 +26,10 @@ class Person:
         self.home = home
         self.env = environment(display) if display else {k: v for k, v in os.environ.items() if k != "DISPLAY"}
         self.env.update(DESKTOP_LOGGER_HOME=home, LANG="C.UTF-8", LC_ALL="C.UTF-8", TERM="xterm", COLUMNS="80")
-        for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "LANGUAGE", "SUDO_UID", "SUDO_USER", *REMOTE):
+        for name in ("XDG_RUNTIME_DIR", "LANGUAGE", "SUDO_UID", "SUDO_USER", *REMOTE):
             self.env.pop(name, None)
+        if self.env.get("DBUS_SESSION_BUS_ADDRESS") not in OURS:
+            self.env.pop("DBUS_SESSION_BUS_ADDRESS", None)
 
     def run(
         self, *words: str, passphrase: str | None = None, stdin: str | None = None
@@ -120,7 +123,10 @@ class Person:
         return self.json("inspect", *words, passphrase=PASSPHRASE)
 
     def settle(self, seconds: float = 1.6) -> None:
-        """Let what was typed cross the pipe: records go over about once a second."""
+        """Let it become known that what was typed was not secret.
+
+        Only in three seconds it has surely crossed the pipe to the writer.
+        """
         time.sleep(seconds)
 
 

@@ -65,10 +65,10 @@ class Chain:
         env = {"DESKTOP_LOGGER_HOME": self.person.home.root}
         argv = [sys.executable, "-I", "-m"]
         os.write(self.ends[1], b".")
-        given = (grant_out, records_in, beat_out, self.reports[0][1])
+        given = (grant_out, records_in, beat_out, beat_out, self.reports[0][1])  # a file needs no attention pipe
         self.source = subprocess.Popen(
             [*argv, "desktop_logger.source", "--backend", f"replay:{path}", *map(str, given)],
-            pass_fds=given, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            pass_fds={*given}, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         os.write(self.ends[2], epoch.to_bytes(4, "little") + kek.secret() + grant)
         os.close(self.ends[2])

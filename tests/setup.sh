@@ -42,12 +42,20 @@ missing() {
 }
 
 packages() {
-    set -- "$1" Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
-    if [ "$1" = test ]; then
+    what=$1
+    set -- Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
+    if [ "$what" = test ]; then
         set -- "$@" gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
     fi
-    shift
     wanted=$(missing "$@")
+    if [ "$what" = test ]; then
+        ls /usr/libexec/at-spi-bus-launcher /usr/lib/at-spi2-core/at-spi-bus-launcher 2>/dev/null | grep -q . ||
+            wanted="$wanted at-spi2-core"
+        # Real windows of three toolkits, run by the system's Python.
+        /usr/bin/python3 -c 'import gi, tkinter; gi.require_version("Gtk", "3.0")' 2>/dev/null &&
+            /usr/bin/python3 -c 'import gi; gi.require_version("Gtk", "4.0")' 2>/dev/null ||
+            wanted="$wanted python3-gi gir1.2-gtk-3.0 gir1.2-gtk-4.0 python3-tk"
+    fi
     # shellcheck disable=SC2086
     [ -z "$wanted" ] || debian $wanted
 }
@@ -86,7 +94,7 @@ venv() {
     export PIP_DISABLE_PIP_VERSION_CHECK PIP_ROOT_USER_ACTION
     log=$(mktemp)
     if "$folder/bin/python" -m pip install 'pip>=25.1' >"$log" 2>&1 </dev/null &&
-        "$folder/bin/python" -m pip install -e '.[dataset,keyring]' --group test --group lint >"$log" 2>&1 </dev/null; then
+        "$folder/bin/python" -m pip install -e '.[dataset,desktop,keyring]' --group test --group lint >"$log" 2>&1 </dev/null; then
         rm -f "$log"
     else
         tail -n 25 "$log" >&2

@@ -12,6 +12,7 @@ import pytest
 
 from desktop_logger.cli.books import StoreBooks
 from desktop_logger.consent.ceremony import Ceremony
+from tests.answering import Answering
 from tests.people import Person
 from tests.signing import HeldClock, Organisation, Scripted
 from tests.testbed import wait_until
@@ -26,11 +27,11 @@ def person(tmp_path: Path, display: str) -> Iterator[Person]:
 
 
 def test_narrowing_a_running_recording_goes_on_with_less(
-    person: Person, xterm: str, xdotool: Callable[..., str]
+    person: Person, answering: Answering, xdotool: Callable[..., str]
 ) -> None:
     person.sign(profile="events")
     person.start()
-    xdotool("windowfocus", "--sync", xterm)
+    xdotool("windowfocus", "--sync", answering.window)
     xdotool("type", "abc")
     xdotool("click", "1")
     person.settle()

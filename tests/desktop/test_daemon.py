@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.answering import Answering
 from tests.people import PASSPHRASE, Person, everything_under
 from tests.testbed import Server, wait_until
 
@@ -35,9 +36,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_what_is_typed_is_counted_by_class_exactly(person: Person, xterm: str, xdotool: Callable[..., str]) -> None:
+def test_what_is_typed_is_counted_by_class_exactly(
+    person: Person, answering: Answering, xdotool: Callable[..., str]
+) -> None:
     person.start()
-    xdotool("windowfocus", "--sync", xterm)
+    xdotool("windowfocus", "--sync", answering.window)
     xdotool("type", "--delay", "8", "Hello, World 42")
     xdotool("key", "BackSpace", "BackSpace", "Return", "Tab", "Left", "F5", "Escape", "ctrl+c", "ctrl+shift+z")
     xdotool("click", "1", "click", "1", "click", "3", "click", "4", "click", "5")
@@ -54,7 +57,7 @@ def test_what_is_typed_is_counted_by_class_exactly(person: Person, xterm: str, x
 
 @pytest.mark.parametrize("profile", ["events", "bursts", "coarse"])
 def test_no_canary_is_found_in_any_byte(
-    profile: str, tmp_path: Path, display: str, xterm: str, xdotool: Callable[..., str]
+    profile: str, tmp_path: Path, display: str, answering: Answering, xdotool: Callable[..., str]
 ) -> None:
     someone = Person(str(tmp_path / "home"), display)
     someone.sign(profile=profile)
@@ -63,7 +66,7 @@ def test_no_canary_is_found_in_any_byte(
     canaries = ["".join(draw.choices(string.ascii_letters + string.digits, k=12)) for _ in range(200)]
     pids = [pid for pid in someone.status()["pids"].values() if pid]
     try:
-        xdotool("windowfocus", "--sync", xterm)
+        xdotool("windowfocus", "--sync", answering.window)
         xdotool("type", "--delay", "0", "--clearmodifiers", " ".join(canaries))
         someone.settle()
         public = b"".join(
@@ -80,7 +83,7 @@ def test_no_canary_is_found_in_any_byte(
 
 
 def test_a_pause_ends_the_capture_process_and_records_nothing(
-    person: Person, xterm: str, xdotool: Callable[..., str]
+    person: Person, answering: Answering, xdotool: Callable[..., str]
 ) -> None:
     person.start()
     capture = person.status()["pids"]["capture"]
@@ -93,7 +96,7 @@ def test_a_pause_ends_the_capture_process_and_records_nothing(
     status = person.status()
     assert status["state"] == "paused"
     assert status["pids"]["capture"] is None
-    xdotool("windowfocus", "--sync", xterm)
+    xdotool("windowfocus", "--sync", answering.window)
     xdotool("type", "not for you")
     time.sleep(1.2)
     person.ok("resume")
@@ -116,12 +119,12 @@ def test_a_timed_pause_ends_by_itself(person: Person) -> None:
 
 @pytest.mark.parametrize("role", ["capture", "indicator"])
 def test_a_killed_process_leaves_a_gap_and_comes_back(
-    role: str, person: Person, xterm: str, xdotool: Callable[..., str]
+    role: str, person: Person, answering: Answering, xdotool: Callable[..., str]
 ) -> None:
     person.start()
-    xdotool("windowfocus", "--sync", xterm)
+    xdotool("windowfocus", "--sync", answering.window)
     xdotool("type", "one")
-    person.settle()
+    person.settle(3.2)
     before = person.status()["pids"]
     os.kill(before[role], signal.SIGKILL)
     wait_until(lambda: person.status()["pids"]["capture"] != before["capture"], 5, "the end of capture")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.answering import Answering
 from tests.people import PASSPHRASE, Person
 from tests.testbed import wait_until
 
@@ -136,9 +137,11 @@ def test_from_keys_to_a_dataset_and_back(person: Person, steward: tuple[Person, 
     assert person.json("verify")["ok"]
 
 
-def test_purging_while_recording_goes_on_afterwards(person: Person, xterm: str, xdotool: Callable[..., str]) -> None:
+def test_purging_while_recording_goes_on_afterwards(
+    person: Person, answering: Answering, xdotool: Callable[..., str]
+) -> None:
     person.start()
-    xdotool("windowfocus", "--sync", xterm)
+    xdotool("windowfocus", "--sync", answering.window)
     xdotool("type", "--delay", "8", "before")
     person.settle()
     before = person.status()["pids"]

@@ -135,7 +135,7 @@ def test_signals(start: Start, number: int, status: int | None) -> None:
 def test_a_writer_that_is_gone_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "input.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in typed("abc" * 400)))
-    pipes = {name: os.pipe() for name in ("grant", "records", "heartbeat", "report")}
+    pipes = {name: os.pipe() for name in ("grant", "records", "heartbeat", "attention", "report")}
     os.write(pipes["grant"][1], grant().to_wire())
     os.write(pipes["heartbeat"][1], b".")
     given = {name: pipes[name][name in ("records", "report")] for name in pipes}
@@ -153,6 +153,7 @@ def test_a_writer_that_is_gone_ends_it(tmp_path: Path) -> None:
     assert process.communicate()[0] == b""
     os.close(pipes["report"][0])
     os.close(pipes["heartbeat"][1])
+    os.close(pipes["attention"][1])
 
 
 def test_wrong_arguments_and_a_grant_that_is_not_whole(tmp_path: Path) -> None:
@@ -160,11 +161,13 @@ def test_wrong_arguments_and_a_grant_that_is_not_whole(tmp_path: Path) -> None:
         command = [sys.executable, "-I", "-m", "desktop_logger.source", *words]
         return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
-    for words in ((), ("--backend", "x11"), ("--backend", "x11", "--quiet", "1", "0", "1", "2", "3")):
+    for words in ((), ("--backend", "x11"), ("--backend", "x11", "--quiet", "1", "0", "1", "2", "3", "4")):
         done = run(*words)
         assert done.returncode == 2
         assert done.stderr == b""
-    done = run("--backend", "x11", "--grant", "0", "--records", "0", "--heartbeat", "0", "--report", "1")
+    done = run(
+        "--backend", "x11", "--grant", "0", "--records", "0", "--heartbeat", "0", "--attention", "0", "--report", "1"
+    )
     assert done.returncode == 1
     assert json.loads(done.stdout)["state"] == "failed"
     assert done.stderr == b""

@@ -76,7 +76,7 @@ def pipes() -> Iterator[Pipes]:
 def test_a_segment_ends_after_its_time(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SEGMENT_S", 0.2)
     typist = Typist()
-    source = Source(typist, grant(own="bursts", release="coarse"), Outlet(pipes.records_in), pipes.beats)
+    source = Source(typist, grant(own="bursts", release="coarse"), Outlet(pipes.records_in), pipes.beats, None)
     assert [*source.run()] == ["running"]  # one heartbeat's length
     assert source.status == loop.LATE
     records = pipes.read()
@@ -89,7 +89,7 @@ def test_a_segment_ends_after_its_time(pipes: Pipes, monkeypatch: pytest.MonkeyP
 
 def test_no_read_without_a_heartbeat(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
     typist = Typist()
-    source = Source(typist, grant(), Outlet(pipes.records_in), pipes.beats)
+    source = Source(typist, grant(), Outlet(pipes.records_in), pipes.beats, None)
     running = source.run()
     assert next(running) == "running"
     monkeypatch.setattr(time, "monotonic", lambda: typist.last + 10)  # the machine stood still for ten seconds
@@ -99,7 +99,7 @@ def test_no_read_without_a_heartbeat(pipes: Pipes, monkeypatch: pytest.MonkeyPat
 
 
 def test_heartbeats_keep_it_alive_and_q_ends_it(pipes: Pipes) -> None:
-    source = Source(Typist(), grant(), Outlet(pipes.records_in), pipes.beats)
+    source = Source(Typist(), grant(), Outlet(pipes.records_in), pipes.beats, None)
     os.write(pipes.beats_in, b"..q.")
     assert [*source.run()] == ["running"]
     assert source.status == 0
@@ -141,7 +141,7 @@ def test_the_outlet_writes_whole_chunks_and_bounds_what_waits(pipes: Pipes) -> N
 
 def test_what_was_dropped_becomes_a_gap(pipes: Pipes) -> None:
     outlet = Outlet(pipes.records_in)
-    source = Source(Typist(), grant(release="coarse"), outlet, pipes.beats)
+    source = Source(Typist(), grant(release="coarse"), outlet, pipes.beats, None)
     outlet.dropping_since = time.monotonic() - 3
     source._send(time.monotonic())
     records = pipes.read()

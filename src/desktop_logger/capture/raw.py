@@ -16,7 +16,7 @@ from typing import Protocol
 
 from desktop_logger.records.classes import Button, Direction, Reason
 from desktop_logger.records.events import Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL, U32
+from desktop_logger.records.layout import CLICK, GAP, KEY, LET_GO, MOVE, SCROLL, U32
 from desktop_logger.records.profiles import EVENTS
 
 from . import wire
@@ -182,15 +182,16 @@ class Parser:
                         add((t, KEY, entry & 0xFF, entry >> 8, 0, 0))
                 elif what == wire.XI_RAW_KEY_RELEASE:
                     down[detail & 0xFF] = 0
-                elif what == wire.XI_RAW_BUTTON_PRESS:
+                elif what in (wire.XI_RAW_BUTTON_PRESS, wire.XI_RAW_BUTTON_RELEASE):
                     if moving:
                         add((moved_at, MOVE, 0, 0, dx, dy))
                         dx = dy = 0
                         moving = False
-                    if detail in SCROLLS:
+                    pressed = what == wire.XI_RAW_BUTTON_PRESS
+                    if detail not in SCROLLS:
+                        add((t, CLICK if pressed else LET_GO, BUTTONS.get(detail, Button.OTHER), int(pressed), 0, 0))
+                    elif pressed:
                         add((t, SCROLL, SCROLLS[detail], 1, 0, 0))
-                    else:
-                        add((t, CLICK, BUTTONS.get(detail, Button.OTHER), 1, 0, 0))
                 continue
             if kind == wire.REPLY:
                 end = at + wire.HEADER + 4 * _WORD.unpack_from(buffer, at + 4)[0]

@@ -20,7 +20,7 @@ HEADER = 32
 _CORE_KEYBOARD = 0x100
 
 XI_DEVICE_CHANGED, XI_HIERARCHY_CHANGED = 1, 11
-XI_RAW_KEY_PRESS, XI_RAW_KEY_RELEASE, XI_RAW_BUTTON_PRESS, XI_RAW_MOTION = 13, 14, 15, 17
+XI_RAW_KEY_PRESS, XI_RAW_KEY_RELEASE, XI_RAW_BUTTON_PRESS, XI_RAW_BUTTON_RELEASE, XI_RAW_MOTION = 13, 14, 15, 16, 17
 XKB_NEW_KEYBOARD, XKB_MAP, XKB_STATE = 0, 1, 2
 
 
@@ -112,11 +112,12 @@ def xi_query_version(opcode: int) -> bytes:
     return struct.pack("<BBHHH", opcode, 47, 2, 2, 2)
 
 
-def xi_select(opcode: int, root: int, *, keyboard: bool, pointer: bool) -> bytes:
+def xi_select(opcode: int, root: int, *, keyboard: bool, pointer: bool, target: bool = False) -> bytes:
     """XISelectEvents on the root window for all master devices: only what the granted scopes need."""
     events = [XI_RAW_KEY_PRESS, XI_RAW_KEY_RELEASE] if keyboard else []
     if pointer:
         events += [XI_RAW_BUTTON_PRESS, XI_RAW_MOTION, XI_DEVICE_CHANGED]
+        events += [XI_RAW_BUTTON_RELEASE] if target else []
     masters = struct.pack("<HHI", 1, 1, sum(1 << event for event in events))
     every = struct.pack("<HHI", 0, 1, 1 << XI_HIERARCHY_CHANGED)
     return struct.pack("<BBHIHxx", opcode, 46, 3 + 4, root, 2) + every + masters

@@ -100,7 +100,8 @@ class X11Capture:
     gather_s = GATHER_S
 
     def __init__(self, scopes: tuple[str, ...], *, injected: bool) -> None:
-        keyboard, pointer = "keyboard" in scopes, "pointer" in scopes
+        keyboard, target = "keyboard" in scopes, "target" in scopes
+        pointer = target or "pointer" in scopes
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
         self._have = 0
@@ -113,7 +114,7 @@ class X11Capture:
             raise
         try:
             xi, xkb, xkb_event = _opcodes(self._link)
-            self._link.send(wire.xi_select(xi, self._link.root, keyboard=keyboard, pointer=pointer))
+            self._link.send(wire.xi_select(xi, self._link.root, keyboard=keyboard, pointer=pointer, target=target))
             if keyboard:
                 self._link.send(wire.xkb_select(xkb), wire.xkb_get_state(xkb), wire.query_keymap())
             if pointer:

@@ -13,6 +13,7 @@ import time
 
 from desktop_logger import control
 from desktop_logger.consent.grant import Grant
+from desktop_logger.focus.applications import REST, Rule
 from desktop_logger.paths import Home
 from desktop_logger.records.layout import END, Redacted
 from desktop_logger.records.layout import control as control_record
@@ -35,7 +36,7 @@ class Crew:
         self.indicator: Child | None = None
         self.keeper: Child | None = None
         self._task = ""
-        self._beats = self._records = self._sign = -1
+        self._beats = self._records = self._sign = self._attention = -1
 
     def reporting(self, descriptor: int) -> Child | None:
         """The child whose report a descriptor is."""
@@ -71,7 +72,10 @@ class Crew:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         self._sign = _replace(self._sign, writing)
-        self.indicator = self._adopt(spawn("indicator", "desktop_logger.daemon.indicator", [kind], [reading]))
+        attention, attention_end = os.pipe()
+        self._attention = _replace(self._attention, attention)
+        child = spawn("indicator", "desktop_logger.daemon.indicator", [kind], [reading, attention_end])
+        self.indicator = self._adopt(child)
         self.save_pids()
 
     def show(self, text: str) -> None:
@@ -79,9 +83,22 @@ class Crew:
         with contextlib.suppress(OSError):
             os.write(self._sign, text.encode() + b"\n")
 
+    def attend(self, rule: bytes) -> bool:
+        """Tell the indicator to tell capture about the focus, under a rule, or to rest; whether it took it whole."""
+        line = memoryview(rule + b"\n")
+        deadline = time.monotonic() + PUT_S
+        while line and time.monotonic() < deadline:
+            try:
+                line = line[os.write(self._sign, line) :]
+            except BlockingIOError:
+                time.sleep(0.005)
+            except OSError:
+                break
+        return not line
+
     def end_indicator(self, seconds: float = 0.0) -> int | None:
         """End the sign. Returns its status, if it had ended by itself."""
-        self._sign = _replace(self._sign)
+        self._sign, self._attention = _replace(self._sign), _replace(self._attention)
         if self.indicator is None:
             return None
         child, self.indicator = self.indicator, None
@@ -140,14 +157,16 @@ class Crew:
     # --- capture ----------------------------------------------------------------------------------------------
 
     def start_capture(self, backend: str, grant: Grant) -> None:
-        """Start capture under a grant, on the writer's pipe."""
+        """Start capture under a grant, on the writer's pipe; the indicator begins to look before it."""
+        if not backend.startswith("replay:"):  # a file says itself what has the focus
+            self.attend(Rule.of_grant(grant).to_wire())
         given, given_end = os.pipe()
         beats, self._beats = os.pipe()
         os.set_blocking(self._beats, False)
         os.write(given_end, grant.to_wire())
         os.close(given_end)
         arguments = ["--backend", backend]
-        descriptors = [given, os.dup(self._records), beats]
+        descriptors = [given, os.dup(self._records), beats, os.dup(self._attention)]
         self.capture = self._adopt(spawn("capture", "desktop_logger.source", arguments, descriptors))
         self.tell_capture(b".")
         self.save_pids()
@@ -166,6 +185,7 @@ class Crew:
         child, self.capture = self.capture, None
         self._part(child, ASK_S)
         self._beats = _replace(self._beats)
+        self.attend(REST)
         self.put(control_record(END))
         self.save_pids()
         return child.status

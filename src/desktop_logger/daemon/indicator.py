@@ -1,9 +1,12 @@
 """The indicator process: the sign that recording is on, and the nearest way to stop it.
 
 Either a small window of our own, always on top, on an X display (it needs no window manager and no tray), or a line
-in the terminal that ``start --foreground`` runs in. It selects input on its own window only, so it never sees a key;
-it opens no file and starts nothing. A mark on its report every second says that the sign is really there: without
-it nothing is recorded.
+in the terminal that ``start --foreground`` runs in. A mark on its report every second says that the sign is really
+there: without it nothing is recorded. It also looks where the focus is (the room ``focus``) and tells capture in closed
+words; while it does not, nothing is recorded either.
+
+It selects no key anywhere, and buttons on its own windows only, but for the times of others where roles under clicks
+are wanted. It opens no file and starts nothing.
 
 Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop,
 ``w`` withdraw the consent; from the tray's menu also ``1``, ``2``, ``3``: pause for 5, 15, 60 minutes.
@@ -19,11 +22,17 @@ import time
 from typing import Any
 
 from desktop_logger import confine
+from desktop_logger.focus.applications import REST, Rule
+from desktop_logger.focus.bus import BusLost
+from desktop_logger.focus.sway import SwayLost
+from desktop_logger.focus.watching import Watching
 
 from .children import DISPLAY_LOST
 from .tray import Tray
 
 ALIVE_S = 1.0
+OBSERVER_LOST = 6
+"""Exit status when a bus or a compositor has hung up: only a new process may connect again."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
 MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"))
 
@@ -202,8 +211,8 @@ class Terminal:
         return os.isatty(1)
 
 
-def run(kind: str, sign: int, report: int, layers: confine.Layers) -> int:
-    """Show what ``sign`` says until it ends."""
+def run(kind: str, sign: int, attention: int, report: int, layers: confine.Layers) -> int:
+    """Show what ``sign`` says, and tell ``attention`` about the focus while it says so, until it ends."""
     try:
         face: Window | Terminal = Window() if kind == "window" else Terminal()
     except Exception:  # noqa: BLE001  python-xlib raises what it likes
@@ -212,11 +221,14 @@ def run(kind: str, sign: int, report: int, layers: confine.Layers) -> int:
         os.write(report, json.dumps(facts).encode() + b"\n")
         return 5
     tray = Tray.open()
+    watching = Watching.open()
     time.strftime("%H:%M:%S")  # reads the time zone's file, which is out of reach after the next line
     layers |= confine.shut()
     os.write(report, json.dumps({"state": "shown", "sandbox": layers}).encode() + b"\n")
     os.set_blocking(sign, False)
+    os.set_blocking(attention, False)
     due = 0.0
+    told = b""
     try:
         while True:
             now = time.monotonic()
@@ -226,30 +238,42 @@ def run(kind: str, sign: int, report: int, layers: confine.Layers) -> int:
                     return 5
                 os.write(report, b".\n")
             readable = [sign, *(one.fileno() for one in (face, tray) if one is not None and one.fileno() >= 0)]
-            ready, _, _ = select.select(readable, [], [], max(0.0, due - time.monotonic()))
+            first = min(due, watching.due() or due)
+            ready, _, _ = select.select(readable + watching.descriptors(), [], [], max(0.0, first - time.monotonic()))
             if sign in ready:
-                data = os.read(sign, 4096)
+                data = os.read(sign, 1 << 16)
                 if not data:
                     return 0
-                state = data.decode("ascii", "replace").strip().rsplit("\n", 1)[-1]
-                face.show(state)
-                if tray is not None:
+                *lines, told = (told + data).split(b"\n")
+                for line in lines:
+                    if line == REST:
+                        watching.rest()
+                    elif line.startswith(b"{"):
+                        watching.attend(Rule.of_wire(line), attention)
+                states = [line.decode("ascii", "replace") for line in lines if line != REST and line[:1] != b"{"]
+                state = states[-1] if states else ""
+                if state:
+                    face.show(state)
+                if state and tray is not None:
                     tray.show(_look(state)[0], _WORDS.get(state.partition(" ")[0], state.partition(" ")[0]))
+            watching.turn()
             marks = face.read() + (tray.read() if tray is not None else "")
             if marks:
                 os.write(report, marks.encode() + b"\n")
+    except (BusLost, SwayLost):
+        return OBSERVER_LOST
     except Exception:  # noqa: BLE001  python-xlib again: the display is gone, and with it the sign
         return DISPLAY_LOST
 
 
 def main(argv: list[str]) -> int:
-    """``python -I -m desktop_logger.daemon.indicator window|terminal SIGN REPORT``."""
+    """``python -I -m desktop_logger.daemon.indicator window|terminal SIGN ATTENTION REPORT``."""
     import signal
 
     confine.keep_only(*argv[1:])
     layers = confine.harden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return run(argv[0], int(argv[1]), int(argv[2]), layers)
+    return run(argv[0], int(argv[1]), int(argv[2]), int(argv[3]), layers)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The sign's second face: an icon in the desktop's tray with a menu, and a notification at every change of state.
 
-StatusNotifierItem and dbusmenu over the session bus, through ``jeepney`` (the extra ``tray``): the icon is told what
+StatusNotifierItem and dbusmenu over the session bus, through ``jeepney`` (the extra ``desktop``): the icon is told what
 the window is told and sends the same marks. It never replaces the window: whether a desktop shows tray icons nobody
 here can know, so liveness hangs on the window alone. Where there is no bus, no library or no tray, there is none.
 

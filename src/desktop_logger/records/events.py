@@ -21,6 +21,7 @@ Event = tuple[int, int, int, int, int, int]
 ``TARGET`` ``Role``          ``ClickKind``          0
 ``TASK``   number            ``Outcome``            0
 ``VEIL``   1 or 0            0                      0
+``LET_GO`` ``Button``        0                      0
 =========  ================  =====================  ==================
 
 ``FOCUS``: from here on an application of this category has the focus. Saying again what holds makes no record; after a

@@ -43,6 +43,8 @@ FOCUS, TARGET, TASK = 10, 11, 12
 VEIL = 13
 """An event and no record: see ``events``."""
 SWITCHES, TARGETS = 14, 15
+LET_GO = 16
+"""An event and no record: a button that was pressed is let go."""
 KINDS = {GAP: "gap", KEY: "key", TYPING: "typing", CLICK: "click", SCROLL: "scroll", MOVE: "move", STROKE: "stroke",
          PRESSES: "presses", ACTIONS: "actions", FOCUS: "focus", TARGET: "target", TASK: "task", SWITCHES: "switches",
          TARGETS: "targets"}  # fmt: skip

@@ -7,24 +7,25 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from desktop_logger import capture, confine
 from desktop_logger.consent import gate
 from desktop_logger.consent.grant import Grant
-from desktop_logger.errors import DesktopLoggerError, Unavailable, UsageError
+from desktop_logger.errors import DesktopLoggerError, UsageError
 
+from .holding import Held
 from .loop import Source
 from .outlet import CHUNK_BYTES, Outlet
 
 _DOCTOR = "Run: desktop-logger doctor"
-_NUMBERS = ("grant", "records", "heartbeat", "report")
+_NUMBERS = ("grant", "records", "heartbeat", "attention", "report")
 
 
 def main(argv: list[str]) -> int:
-    """``python -I -m desktop_logger.source --backend NAME [--replay FILE] GRANT RECORDS HEARTBEAT REPORT``.
+    """``python -I -m desktop_logger.source --backend NAME [--replay FILE] GRANT RECORDS HEARTBEAT ATTENTION REPORT``.
 
-    The last four are inherited descriptors, by number; each may also be named (``--grant FD`` and so on).
+    The last five are inherited descriptors, by number; each may also be named (``--grant FD`` and so on).
     """
     layers: confine.Layers = {}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> int:
         layers |= confine.harden()
         with_grant = gate.inherit(_all_of(int(given["grant"])))
         name = given["backend"] + (f":{given['replay']}" if "replay" in given else "")
-        return _record(name, with_grant, int(given["records"]), int(given["heartbeat"]), report, layers)
+        pipes = _Pipes(*(int(given[name]) for name in ("records", "heartbeat", "attention", "report")))
+        return _record(name, with_grant, pipes, layers)
     except DesktopLoggerError as error:
         _say(report, state="failed", error=error.message, hint=error.hint, status=error.exit_status)
         return error.exit_status
@@ -46,6 +48,15 @@ def main(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  nothing that was typed may end in a traceback
         _say(report, state="failed", error=f"capture failed ({type(error).__name__})", hint=_DOCTOR, status=1)
         return 1
+
+
+class _Pipes(NamedTuple):
+    """The inherited descriptors."""
+
+    records: int
+    heartbeat: int
+    attention: int
+    report: int
 
 
 def _confine(backend: str) -> confine.Layers:
@@ -63,25 +74,17 @@ def _has_threads() -> bool:
     return os.path.isdir("/proc/self/task") and len(os.listdir("/proc/self/task")) > 1
 
 
-def _refuse_unkept(backend: str, grant: Grant) -> None:
-    """Refuse what only somebody who sees the focus can keep; of live input nobody does yet. Replays say it."""
-    if backend != "replay" and (grant.applications.mode != "all" or grant.unanswered == "nothing"):
-        raise Unavailable(
-            "the policy leaves out applications or unanswered fields, and nobody here sees the focus",
-            "Use a version that does, or a policy that asks for less.",
-        )
-
-
-def _record(  # noqa: PLR0917  the descriptors by name
-    name: str, grant: Grant, records: int, beats: int, report: int, layers: confine.Layers
-) -> int:
+def _record(name: str, grant: Grant, pipes: _Pipes, layers: confine.Layers) -> int:
     backend = capture.load(name, grant.backends)
-    _refuse_unkept(backend.name, grant)
     if name.startswith("file:"):
         layers |= confine.unplug()  # before the first line of somebody else's code
     opened = backend.capture(grant)
+    report = pipes.report
+    held = None  # a file says itself what has the focus
+    if not name.startswith("replay:"):
+        held = Held(pipes.attention, grant.scopes, coarse=grant.unanswered == "coarse")
     try:
-        source = Source(opened, grant, Outlet(records), beats)
+        source = Source(opened, grant, Outlet(pipes.records), pipes.heartbeat, held)
         signal.signal(signal.SIGTERM, source.stop)
         layers |= _confine(backend.name)
         for word in source.run():

@@ -25,9 +25,10 @@ from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.events import Batch
 from desktop_logger.records.layout import END, START, Redacted, gap
-from desktop_logger.records.profiles import SEGMENT_S
+from desktop_logger.records.profiles import EVENTS, SEGMENT_S
 from desktop_logger.redaction import Redactor
 
+from .holding import Held
 from .outlet import Outlet
 from .resting import REST_S, Rest
 
@@ -42,11 +43,14 @@ LATE, DISPLAY_GONE = 3, 4
 class Source:
     """The main loop. ``run`` returns the exit status."""
 
-    def __init__(self, opened: Capture, grant: Grant, outlet: Outlet, beats: int, rest_s: float = REST_S) -> None:
+    def __init__(self, opened: Capture, grant: Grant, outlet: Outlet, beats: int, held: Held | None,
+                 rest_s: float = REST_S) -> None:  # fmt: skip
+        """``held``: where live input waits for the indicator's word; ``None`` where the input brings its own."""
         self._capture = opened
         self._redactor = Redactor(grant)
         self._rest = Rest(grant, rest_s + SETTLED_S)
         self._outlet = outlet
+        self._held = held
         self._beats = beats
         os.set_blocking(beats, False)
         self._stop = self._rotate = False
@@ -68,7 +72,11 @@ class Source:
 
     def run(self) -> Iterator[str]:
         """Record until told otherwise; yields words worth reporting. Afterwards ``status`` says how it ended."""
-        self._begin()
+        start = int(time.monotonic() * 1000)
+        start -= start % EVENTS.grid_ms
+        if self._held is not None:
+            self._held.begin(start)
+        self._begin(start)
         yield "running"
         finished = rested = False
         try:
@@ -83,10 +91,10 @@ class Source:
             status = DISPLAY_GONE
             yield "display_lost"
         except Unavailable:
-            self._end()  # what was seen until then is not lost with it
+            self._finish()  # what was seen until then is not lost with it
             self._leave()
             raise
-        self._end()
+        self._finish()
         self._leave()
         self._status = status
 
@@ -126,8 +134,7 @@ class Source:
         elif (due := self._capture.due()) is not None and due <= 0:
             self._read()
         if self._rest.since is None and (now - self._segment >= SEGMENT_S or self._rotate):
-            self._end()
-            self._begin()
+            self._turn_over(int(now * 1000))
         self._rotate = False
         if now - self._sent >= SEND_S:
             self._send(now)
@@ -149,6 +156,13 @@ class Source:
 
     def _read(self) -> None:
         batch = self._capture.read()
+        if self._held is not None:
+            self._held.put(batch)
+        else:
+            self._take(batch)
+
+    def _take(self, batch: Batch) -> None:
+        """Let in what is known to be safe to record."""
         if self._rest.since is not None:
             events = self._rest.woken(batch)
             if events is None:
@@ -159,17 +173,32 @@ class Source:
         self._redactor.feed(batch)
         self._redactor.advance(batch.until)
 
-    def _begin(self, ms: int | None = None) -> None:
+    def _begin(self, ms: int) -> None:
         self._segment = time.monotonic()
         self._outlet.mark(START)
-        self._redactor.begin(int(self._segment * 1000) if ms is None else ms)
+        self._redactor.begin(ms)
         self._outlet.send()
 
-    def _end(self) -> None:
+    def _turn_over(self, now: int) -> None:
+        """One segment ends where the next begins: now, or at the last moment that is decided."""
+        if self._held is not None:
+            self._take(self._held.part(now, now - int(SETTLED_S * 1000)))
+            now = self._held.decided
+        self._end(now)
+        self._begin(now)
+
+    def _finish(self) -> None:
+        """Capture ends."""
+        now = int(time.monotonic() * 1000)
+        if self._held is not None:
+            self._take(self._held.finish(now))
+        self._end(now)
+
+    def _end(self, ms: int) -> None:
         if self._rest.since is not None:
-            self._wake(int(time.monotonic() * 1000))
+            self._wake(ms)
             return
-        self._redactor.flush(int(time.monotonic() * 1000))
+        self._redactor.flush(ms)
         self._outlet.put(*self._redactor.take())
         self._outlet.mark(END)
 
@@ -181,6 +210,11 @@ class Source:
     def _send(self, now: float) -> None:
         self._sent = now
         outlet = self._outlet
+        known = int((now - SETTLED_S) * 1000)
+        if self._held is not None:
+            batch = self._held.take(int(now * 1000), known)
+            known = batch.until
+            self._take(batch)
         if self._rest.since is not None:
             outlet.send()
             self._poll.modify(outlet.descriptor, select.POLLOUT if outlet.waits else 0)
@@ -188,11 +222,12 @@ class Source:
         if outlet.dropping_since is not None and outlet.has_room:
             since, outlet.dropping_since = outlet.dropping_since, None
             self._redactor.gap(Reason.OVERFLOW, max(1, round(now - since)), int(since * 1000))
-        self._redactor.advance(int((now - SETTLED_S) * 1000))
+        self._redactor.advance(known)
         outlet.put(*self._redactor.take())
         self._rest.heard(self._redactor.heard)
-        if self._rest.due(int(now * 1000)):
-            self._redactor.flush(int(now * 1000))
+        reached = int(now * 1000) if self._held is None else known
+        if self._rest.due(reached):
+            self._redactor.flush(reached)
             outlet.put(*self._redactor.take())
             outlet.mark(END)
         outlet.send()

@@ -1,0 +1,186 @@
+"""What the indicator tells capture: an attention record at every change, and four a second (one while nobody types).
+
+1. The time is taken first; whatever is heard after that belongs to it or to later.
+2. Everything that has come is read, and the display is asked who has the focus.
+3. While a question to the focused application is open (at most 100 ms) nothing is told: capture waits.
+4. Then one record says what holds, and that between it and the record before nothing else held.
+
+Invariant: nothing leaves but the record. A pipe that is full drops records, which capture takes for silence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Protocol
+
+from desktop_logger.records import attention
+from desktop_logger.records.classes import Category, Role, Safety
+
+from .accessibility import Accessibility
+from .applications import LOCKERS, PROMPTS, Rule, is_one_of
+from .bus import Bus
+from .locks import Logind, Savers
+from .roles import role_of
+from .sway import Sway
+from .windows import Focused, Windows
+
+BEAT_S, QUIET_BEAT_S = 0.25, 1.0
+STOOD_STILL_S = 2.0
+"""Who has not looked for so long has missed what lies in between."""
+_SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
+
+
+class Front(Protocol):
+    """Whoever can say which application has the focus."""
+
+    def fileno(self) -> int:
+        """The descriptor on which news come."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+    def read(self) -> list[int]:
+        """Take the news; the times of clicks."""
+
+    def focused(self) -> Focused:
+        """The application that has the focus."""
+
+
+class Watching:
+    """Everything that observes, opened once, before the process gives up its right to open."""
+
+    def __init__(self, windows: Windows | None, sway: Sway | None, session: Bus | None, system: Bus | None) -> None:
+        self.windows = windows
+        self.front: Front | None = windows or sway
+        self.access = Accessibility.open(session)
+        self._locks: list[Savers | Logind] = []
+        self._buses = [bus for bus in (session, system) if bus is not None]
+        if session is not None:
+            self._locks.append(Savers(session))
+        if system is not None:
+            self._locks.append(Logind(system))
+        if self.access is not None:
+            self._buses.append(self.access.bus)
+        self._rule: Rule | None = None
+        self._out = -1
+        self._last: tuple[Safety, Category, int] | None = None
+        self._turned = self._beat_due = 0.0
+        self._quiet = False
+
+    @classmethod
+    def open(cls) -> Watching:
+        """Connect to what is there. Nothing of it is needed: what is not there is not known."""
+        wayland = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("XDG_SESSION_TYPE") == "wayland"
+        windows = None
+        if os.environ.get("DISPLAY") and not wayland:  # under Wayland the X server knows only some of the windows
+            with contextlib.suppress(Exception):  # python-xlib raises what it likes
+                windows = Windows()
+        return cls(windows, Sway.open(), Bus.open("SESSION"), Bus.open(_SYSTEM_BUS))
+
+    def attend(self, rule: Rule, out: int) -> None:
+        """Begin to tell about the focus, under this rule, to this descriptor."""
+        self.rest()
+        self._rule, self._out, self._last, self._beat_due = rule, out, None, 0.0
+        self._turned = time.monotonic()
+        if self.windows is not None and rule.target:
+            self.windows.hear_clicks()
+        if self.access is not None:
+            self.access.begin(anywhere=self.front is None)
+
+    def rest(self) -> None:
+        """Tell nothing, ask nothing and listen to nothing more than a lock of the screen."""
+        if self._rule is not None:
+            self._rule = None
+            if self.windows is not None:
+                self.windows.hear_clicks(wanted=False)
+            if self.access is not None:
+                self.access.rest()
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for one in (self.front, *self._buses):
+            if one is not None:
+                with contextlib.suppress(Exception):  # what is gone already cannot be told
+                    one.close()
+
+    def descriptors(self) -> list[int]:
+        """What to wait on."""
+        return [*([self.front.fileno()] if self.front is not None else []), *(bus.fileno() for bus in self._buses)]
+
+    def due(self) -> float | None:
+        """When ``turn`` has something to do by itself (monotonic seconds); ``None``: only when there is news."""
+        times = [bus.due() for bus in self._buses]
+        if self._rule is not None:
+            times += [self._beat_due, self.access.due(again=not self._quiet) if self.access is not None else None]
+        return min((time for time in times if time is not None), default=None)
+
+    def turn(self) -> None:
+        """Look, and tell. Raises where a bus or the display is gone."""
+        now = time.monotonic()
+        clicks = self.front.read() if self.front is not None else []
+        for bus in self._buses:
+            bus.read()
+            bus.expire(now)
+        if self._rule is None:
+            return
+        stood_still, self._turned = now - self._turned > STOOD_STILL_S, now
+        focused = self.front.focused() if self.front is not None else None
+        if self.access is not None:
+            self.access.look(focused.pid if focused is not None else None)
+            self.access.turn(now, again=not self._quiet)
+        if stood_still and self._last is not None:
+            self._tell(now, (Safety.UNKNOWN, self._last[1], self._last[2]))
+        if self.access is not None and self.access.passed() and self._last is not None:
+            self._tell(now, (Safety.UNSAFE, self._last[1], self._last[2]))
+        state = self._state(self._rule, focused)
+        if state is not None and (state != self._last or now >= self._beat_due):
+            self._quiet = self.windows is not None and self.windows.is_quiet()
+            self._beat_due = now + (QUIET_BEAT_S if self._quiet else BEAT_S)
+            self._last = state
+            self._tell(now, state)
+        elif state is None:
+            self._beat_due = max(self._beat_due, now + 0.01)
+        for click in clicks:
+            self._point(self._rule, click)
+
+    def _state(self, rule: Rule, focused: Focused | None) -> tuple[Safety, Category, int] | None:
+        """What holds now; ``None`` while somebody has still to answer."""
+        names = focused.names if focused is not None else ()
+        locks = [lock.locked() for lock in self._locks]
+        safety = self.access.verdict() if self.access is not None else Safety.UNANSWERED
+        if is_one_of(names, PROMPTS):
+            safety = Safety.UNSAFE
+        if safety is None or None in locks:
+            return None
+        flags = 0
+        if rule.allows(names if focused is not None else None) and self._may_point(rule):
+            flags |= attention.ALLOWED
+        if any(locks) or is_one_of(names, LOCKERS):
+            flags |= attention.LOCKED
+        return safety, rule.category(names), flags
+
+    def _may_point(self, rule: Rule) -> bool:
+        """Whether what lies under the pointer, which gets clicks and scrolling, may be recorded too."""
+        return rule.allows_all or self.windows is None or rule.allows(self.windows.pointed().names)
+
+    def _point(self, rule: Rule, click: int) -> None:
+        """Find out the role under the pointer, and tell it with the time of the click."""
+        assert self.windows is not None  # noqa: S101  only a display tells of clicks
+        pointed, (x, y) = self.windows.pointed(), self.windows.place()
+        if self.access is None or pointed.pid is None or not rule.allows(pointed.names):
+            self._tell_role(click, Role.UNKNOWN)
+        else:
+            self.access.at(pointed.pid, x, y, lambda number: self._tell_role(click, role_of(number)))
+
+    def _tell(self, now: float, state: tuple[Safety, Category, int]) -> None:
+        safety, category, flags = state
+        self._write(attention.pack(int(now * 1000), safety, category, Role.UNKNOWN, flags))
+
+    def _tell_role(self, click: int, role: Role) -> None:
+        self._write(attention.pack(click, Safety.UNKNOWN, Category.OTHER, role, attention.CLICKED))
+
+    def _write(self, record: bytes) -> None:
+        with contextlib.suppress(OSError):  # full, or nobody reads: both are silence to whoever listens
+            os.write(self._out, record)
