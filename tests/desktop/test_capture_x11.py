@@ -14,7 +14,7 @@ import pytest
 from desktop_logger import capture
 from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import Button, Command, Direction, KeyClass
-from desktop_logger.records.layout import CLICK, END, KEY, MOVE, SCROLL, START, signed
+from desktop_logger.records.layout import CLICK, END, KEY, MOVE, RECORD_BYTES, SCROLL, START, signed
 from desktop_logger.records.profiles import MOVE_CELL_PX, PROFILES
 from desktop_logger.redaction import coarsen, for_release
 from tests.capturing import CaptureProcess, Record, pack
@@ -40,6 +40,10 @@ def start(display: str) -> Iterator[Start]:
     yield begin
     for process in running:
         process.close()
+
+
+def records(data: bytes) -> list[bytes]:
+    return [data[at : at + RECORD_BYTES] for at in range(0, len(data), RECORD_BYTES)]
 
 
 def keys(records: list[Record]) -> dict[str, int]:
@@ -258,7 +262,9 @@ def test_what_is_released_is_made_by_coarsening_what_is_kept(
     process.stop()
     own = pack(process.stream())
     events, coarse = PROFILES["events"], PROFILES["coarse"]
-    assert pack(process.stream("release")) == for_release(own, events, coarse) == coarsen(own, events, coarse)
+    released = records(pack(process.stream("release")))  # runs that ended apart may have been let out in another order
+    assert sorted(released) == sorted(records(for_release(own, events, coarse)))
+    assert sorted(released) == sorted(records(coarsen(own, events, coarse)))
     assert process.stream("release")
     assert xterm
 
