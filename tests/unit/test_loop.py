@@ -113,7 +113,7 @@ def test_a_backend_that_loses_its_input_loses_nothing_that_it_saw(pipes: Pipes) 
                 raise Unavailable("gone")
             return super().read()
 
-    source = Source(Losing(), grant(), Outlet(pipes.records_in), pipes.beats)
+    source = Source(Losing(), grant(), Outlet(pipes.records_in), pipes.beats, None)
     with pytest.raises(Unavailable, match="gone"):
         [*source.run()]
     assert [record[1] for record in pipes.read()] == [START, *[KEY] * 5, END]
