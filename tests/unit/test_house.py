@@ -23,8 +23,8 @@ NETWORK = {
     *("poplib", "pycurl", "requests", "selectors", "smtplib", "socket", "socketserver", "ssl", "telnetlib", "urllib"),
     *("urllib3", "webbrowser", "websockets", "wsgiref", "xmlrpc"),
 }
-SOCKET_ALLOWED = ("control", "capture", "focus")
-"""The rooms that may hold a socket: of control, of the display, of a compositor. Unix sockets only."""
+SOCKET_ALLOWED = ("control", "capture")
+"""The rooms that may hold a socket: the control socket and the display's. Unix sockets only."""
 PROCESSES_ALLOWED = os.path.join("admin", "engines.py")
 """The module that may start processes of an export; it is given pipes by ``multiprocessing``, no socket."""
 

@@ -64,7 +64,7 @@ class Running:
         self.records, self.records_in = os.pipe()
         self.beats, self.beats_in = os.pipe()
         os.set_blocking(self.records, False)
-        self.source = Source(self.hand, grant(*scopes), Outlet(self.records_in), self.beats, rest_s=0.1)
+        self.source = Source(self.hand, grant(*scopes), Outlet(self.records_in), self.beats, None, rest_s=0.1)
         self.words: list[str] = []
         self.over = threading.Event()
         self.threads = [threading.Thread(target=target) for target in (self._beat, self._run)]

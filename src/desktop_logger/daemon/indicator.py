@@ -24,7 +24,6 @@ from typing import Any
 from desktop_logger import confine
 from desktop_logger.focus.applications import REST, Rule
 from desktop_logger.focus.bus import BusLost
-from desktop_logger.focus.sway import SwayLost
 from desktop_logger.focus.watching import Watching
 
 from .children import DISPLAY_LOST
@@ -32,7 +31,7 @@ from .tray import Tray
 
 ALIVE_S = 1.0
 OBSERVER_LOST = 6
-"""Exit status when a bus or a compositor has hung up: only a new process may connect again."""
+"""Exit status when a bus has hung up: only a new process may connect again."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
 MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"))
 
@@ -260,7 +259,7 @@ def run(kind: str, sign: int, attention: int, report: int, layers: confine.Layer
             marks = face.read() + (tray.read() if tray is not None else "")
             if marks:
                 os.write(report, marks.encode() + b"\n")
-    except (BusLost, SwayLost):
+    except BusLost:
         return OBSERVER_LOST
     except Exception:  # noqa: BLE001  python-xlib again: the display is gone, and with it the sign
         return DISPLAY_LOST

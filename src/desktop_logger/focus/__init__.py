@@ -6,7 +6,6 @@ record of 16 bytes: three enums, three flags and a time. Names of applications e
 ``windows``        the focused window of an X display, and clicks by their time alone
 ``accessibility``  AT-SPI: the focused element's role, the role under a point
 ``locks``          screen lockers and logind
-``sway``           the focused window where sway or i3 tells it
 ``bus``            the D-Bus client under the two, which never waits
 ``watching``       the one place that joins them and writes attention records
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Protocol
 
 from desktop_logger.records import attention
 from desktop_logger.records.classes import Category, Role, Safety
@@ -23,7 +22,6 @@ from .applications import LOCKERS, PROMPTS, Rule, is_one_of
 from .bus import Bus
 from .locks import Logind, Savers
 from .roles import role_of
-from .sway import Sway
 from .windows import Focused, Windows
 
 BEAT_S, QUIET_BEAT_S = 0.25, 1.0
@@ -32,28 +30,11 @@ STOOD_STILL_S = 2.0
 _SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 
 
-class Front(Protocol):
-    """Whoever can say which application has the focus."""
-
-    def fileno(self) -> int:
-        """The descriptor on which news come."""
-
-    def close(self) -> None:
-        """Hang up."""
-
-    def read(self) -> list[int]:
-        """Take the news; the times of clicks."""
-
-    def focused(self) -> Focused:
-        """The application that has the focus."""
-
-
 class Watching:
     """Everything that observes, opened once, before the process gives up its right to open."""
 
-    def __init__(self, windows: Windows | None, sway: Sway | None, session: Bus | None, system: Bus | None) -> None:
+    def __init__(self, windows: Windows | None, session: Bus | None, system: Bus | None) -> None:
         self.windows = windows
-        self.front: Front | None = windows or sway
         self.access = Accessibility.open(session)
         self._locks: list[Savers | Logind] = []
         self._buses = [bus for bus in (session, system) if bus is not None]
@@ -77,7 +58,7 @@ class Watching:
         if os.environ.get("DISPLAY") and not wayland:  # under Wayland the X server knows only some of the windows
             with contextlib.suppress(Exception):  # python-xlib raises what it likes
                 windows = Windows()
-        return cls(windows, Sway.open(), Bus.open("SESSION"), Bus.open(_SYSTEM_BUS))
+        return cls(windows, Bus.open("SESSION"), Bus.open(_SYSTEM_BUS))
 
     def attend(self, rule: Rule, out: int) -> None:
         """Begin to tell about the focus, under this rule, to this descriptor."""
@@ -87,7 +68,7 @@ class Watching:
         if self.windows is not None and rule.target:
             self.windows.hear_clicks()
         if self.access is not None:
-            self.access.begin(anywhere=self.front is None)
+            self.access.begin(anywhere=self.windows is None)
 
     def rest(self) -> None:
         """Tell nothing, ask nothing and listen to nothing more than a lock of the screen."""
@@ -100,14 +81,14 @@ class Watching:
 
     def close(self) -> None:
         """Hang up everywhere."""
-        for one in (self.front, *self._buses):
+        for one in (self.windows, *self._buses):
             if one is not None:
                 with contextlib.suppress(Exception):  # what is gone already cannot be told
                     one.close()
 
     def descriptors(self) -> list[int]:
         """What to wait on."""
-        return [*([self.front.fileno()] if self.front is not None else []), *(bus.fileno() for bus in self._buses)]
+        return [*([self.windows.fileno()] if self.windows is not None else []), *(bus.fileno() for bus in self._buses)]
 
     def due(self) -> float | None:
         """When ``turn`` has something to do by itself (monotonic seconds); ``None``: only when there is news."""
@@ -119,14 +100,14 @@ class Watching:
     def turn(self) -> None:
         """Look, and tell. Raises where a bus or the display is gone."""
         now = time.monotonic()
-        clicks = self.front.read() if self.front is not None else []
+        clicks = self.windows.read() if self.windows is not None else []
         for bus in self._buses:
             bus.read()
             bus.expire(now)
         if self._rule is None:
             return
         stood_still, self._turned = now - self._turned > STOOD_STILL_S, now
-        focused = self.front.focused() if self.front is not None else None
+        focused = self.windows.focused() if self.windows is not None else None
         if self.access is not None:
             self.access.look(focused.pid if focused is not None else None)
             self.access.turn(now, again=not self._quiet)

@@ -43,8 +43,9 @@ LATE, DISPLAY_GONE = 3, 4
 class Source:
     """The main loop. ``run`` returns the exit status."""
 
-    def __init__(self, opened: Capture, grant: Grant, outlet: Outlet, beats: int, held: Held | None,
-                 rest_s: float = REST_S) -> None:  # fmt: skip
+    def __init__(
+        self, opened: Capture, grant: Grant, outlet: Outlet, beats: int, held: Held | None, *, rest_s: float = REST_S
+    ) -> None:
         """``held``: where live input waits for the indicator's word; ``None`` where the input brings its own."""
         self._capture = opened
         self._redactor = Redactor(grant)
