@@ -281,6 +281,9 @@ def _play(stage: Stage) -> None:
 
     _heading("6. What is stored, opened with your passphrase")
     stage.run("inspect")
+    print(
+        "    (“at least”: a terminal cannot tell a password from other typing, so it is kept in the coarsest form only)"
+    )
     _nowhere(stage)
 
     _heading("7. You delete the last part; everybody can check the rest")

@@ -21,7 +21,8 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing(tmp_path: Path) -> No
     assert done.stderr == ""
     for told in (
         "there is no signed consent", "Type ", "recording through x11", "no such process", "found nowhere",
-        "COMMAND               1", "deleted 1 segment", "erased", "wrote", "split_group", "nothing is left running",
+        "COMMAND       at least         1",
+        "cannot tell a password", "deleted 1 segment", "erased", "wrote", "split_group", "nothing is left running",
     ):  # fmt: skip
         assert told in done.stdout, told
     assert os.listdir(tmp_path) == []
