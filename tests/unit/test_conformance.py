@@ -114,7 +114,7 @@ def shifted(change: Callable[[int], int], by: Callable[[int], int] = lambda t: t
 
 def backwards(found: list[Event], memory: dict[str, Any]) -> list[Event]:
     memory["n"] = memory.get("n", 0) + len(found)
-    return [(event[0] - 3 * (memory["n"] + at), *event[1:]) for at, event in enumerate(found)]
+    return [(event[0] - 1000 * (memory["n"] + at), *event[1:]) for at, event in enumerate(found)]
 
 
 def from_a_place(found: list[Event], memory: dict[str, Any]) -> list[Event]:

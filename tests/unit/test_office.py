@@ -14,6 +14,7 @@ import pytest
 from desktop_logger.capture.replay import Reader
 from desktop_logger.dataset import folder
 from desktop_logger.errors import Refused, UsageError
+from desktop_logger.records.profiles import SCOPES
 from desktop_logger.testing import office
 
 
@@ -34,7 +35,7 @@ def test_it_is_written_as_an_export_under_every_profile(tmp_path: Path, profile:
     assert (card["export"], card["subjects"], card["sessions_by_profile"]) == (export, 3, {profile: 3})
     rows = pyarrow.dataset.dataset(os.path.join(out, "data"), format="parquet").to_table()
     assert rows.num_rows == card["rows"] > 100
-    assert set(rows["scope"].unique().to_pylist()) == {"keyboard", "pointer"}
+    assert set(rows["scope"].unique().to_pylist()) == set(SCOPES)
 
 
 def test_it_says_that_it_is_made_up(tmp_path: Path) -> None:

@@ -220,6 +220,7 @@ def _library() -> Any:
 @contextmanager
 def _said(path: str) -> Iterator[None]:
     """Errors of the storage as ours: its own words may hold addresses and keys."""
+    _library()
     from obstore.exceptions import BaseError
 
     try:

@@ -56,7 +56,8 @@ def grant_for(*scopes: str) -> Grant:
         "subject_reader": nobody, "device_public": nobody, "scopes": scopes, "named_commands": True, "own": "events",
         "release": None, "release_mode": "none", "cooling_off_s": 0, "injected": "record", "backends": [],
         "admins": [], "purposes": [], "retention_days": 1, "disk_cap_bytes": 0, "given": 0, "expires": 1,
-        "demo": False, "applications": "all", "schedule": None, "watched": [],
+        "demo": False, "applications": ["all", []], "unanswered": "coarse", "categories": {}, "tasks": [],
+        "schedule": None, "watched": [],
         "uid": os.getuid() if hasattr(os, "getuid") else 0,
     }  # fmt: skip
     return gate.inherit(json.dumps(wire).encode())
