@@ -173,7 +173,7 @@ def test_preview_shows_raw_beside_redacted(person: Person, tmp_path: Path) -> No
     assert text.count("class=TEXT") == 5, "a key that is held down counts once"
     assert "class=ENTER" in text.splitlines()[-1]
     rows = [json.loads(line) for line in person.ok("preview", str(file), "--profile", "bursts", "--json").splitlines()]
-    assert [row["record"] for row in rows] == ["typing", "key"]
+    assert [row["record"] for row in rows] == ["focus", "typing", "key"]
     assert "Secret" not in json.dumps(rows)
     refused(person, 2, "preview", str(file), "--profile", "raw")
     refused(person, 2, "preview", str(tmp_path / "none.jsonl"))
