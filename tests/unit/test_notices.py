@@ -22,9 +22,15 @@ RELEASED = {
     ("organisation", 1, "de"): "d57cee69cad457ec5384aa5623923d56a18057a59054ca251fae0d27a0ec5bb3",
     ("organisation", 1, "en"): "d2fd61954514f39871b6436e1f2f381893c8b6a6e228a333e732650044464d84",
     ("organisation", 1, "fr"): "457d9a524b30b2f179415b507c919b09a245c24956e4ade50910780cf0e60dd6",
+    ("organisation", 2, "de"): "3a741e2dad2768b808843a95bcbe200d8039315503c578e9d6effa1546a03404",
+    ("organisation", 2, "en"): "b021fd1a267229ab0a092482b963f60bdfecd4b60785d8b969f3ee541b53c9e6",
+    ("organisation", 2, "fr"): "5100f5a7bac83dd9569f6c22595ed249084b07fd134941ab3d3a881a8f75543d",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
+    ("personal", 2, "de"): "2df8160642fc38b25890c85dae59fd31007ff56d08393c930c1a08fbb3a3cd40",
+    ("personal", 2, "en"): "c878829d8f33f55e872f7590e7eddb0df6e7ef352b9e21a03b0c85b12d06e025",
+    ("personal", 2, "fr"): "13ffbbbe4e1bfeba94ffce30297bb820263db7bd6c17c0c98f75817901969156",
 }
 """A released notice never changes: another text is another version."""
 

@@ -41,7 +41,7 @@ def test_the_policy_out_of_the_box_names_nobody() -> None:
     ours, text = policy.load_personal()
     assert (ours.id, ours.recipients, ours.release, ours.controller) == ("personal", (), None, None)
     assert (ours.scopes, ours.profile.default, ours.retention_days) == (("keyboard", "pointer"), "events", 7)
-    assert b"deny list" in text
+    assert b"No list of applications" in text
 
 
 def test_the_template_filled_in_is_a_policy_and_its_own_defaults_are_careful() -> None:
