@@ -114,6 +114,7 @@ def test_somebody_elses_hands(person: Person) -> None:
 
 
 def test_the_bus_with_and_without_a_tray(person: Person) -> None:
+    del person.env["DBUS_SESSION_BUS_ADDRESS"]
     found = findings(person, 0)
     assert found["tray and notifications"]["found"] == found["accessibility"]["found"] == "no session bus"
     dead = findings(person, 0, DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent/bus")
