@@ -80,6 +80,7 @@ class Fire:
             client.close()
 
 
+@pytest.mark.usefixtures("answering")  # in a window whose safety is known, each click is kept as one
 def test_ten_thousand_bad_clients_neither_stop_recording_nor_lose_an_event(person: Person, display: str) -> None:
     person.start()
     before = person.status()["pids"]
