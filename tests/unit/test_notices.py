@@ -22,7 +22,7 @@ RELEASED = {
     ("organisation", 1, "de"): "d57cee69cad457ec5384aa5623923d56a18057a59054ca251fae0d27a0ec5bb3",
     ("organisation", 1, "en"): "d2fd61954514f39871b6436e1f2f381893c8b6a6e228a333e732650044464d84",
     ("organisation", 1, "fr"): "457d9a524b30b2f179415b507c919b09a245c24956e4ade50910780cf0e60dd6",
-    ("organisation", 2, "de"): "e027a5b6c50cc16c354edfe3017db4f283c82b8f5688a53bf1d2dc5193291395",
+    ("organisation", 2, "de"): "ec33c0c7282e371a47549054f8d05c6eee171c7500e968570600ec1efd56dbf2",
     ("organisation", 2, "en"): "b021fd1a267229ab0a092482b963f60bdfecd4b60785d8b969f3ee541b53c9e6",
     ("organisation", 2, "fr"): "5100f5a7bac83dd9569f6c22595ed249084b07fd134941ab3d3a881a8f75543d",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
