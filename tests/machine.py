@@ -40,7 +40,7 @@ class Recording(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.mkdtemp(prefix="desktop-logger-")
         self.person = Person(os.path.join(self.folder, "home"), self.display)
-        self.signed = self.runs = self.paused = False
+        self.signed = self.withdrawn = self.runs = self.paused = False
         self.kept = 0
         """Clicks that must be found."""
 
@@ -129,8 +129,9 @@ class Recording(RuleBasedStateMachine):
     def withdraw(self) -> None:
         self.done["withdraw"] += 1
         done = self.person.run("consent", "withdraw")
-        assert done.returncode == (0 if self.signed else 3), done
+        assert done.returncode == (0 if self.signed or self.withdrawn else 3), done  # whoever withdraws twice is right
         wait_until(lambda: not any(self.person.status()["pids"].values()), 10, "the end of everything")
+        self.withdrawn = self.signed or self.withdrawn
         self.signed = self.runs = self.paused = False
 
     # --- what must be true ------------------------------------------------------------------------------------
