@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import plistlib
@@ -16,6 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from desktop_logger.consent.person import other_displays
 from desktop_logger.daemon import service
 from desktop_logger.paths import Home
 from tests.ceremony import sign
@@ -25,6 +27,7 @@ from tests.testbed import Server, wait_until
 
 from .conftest import Installed, PlainUser
 
+CLONE_NEWNET = 0x40000000
 SESSION = "[Unit]\nDescription=as a desktop does\nBindsTo=graphical-session.target\nBefore=graphical-session.target\n"
 
 
@@ -141,6 +144,26 @@ def test_removing_ends_it_and_leaves_no_file(login: Login) -> None:
     assert login.ours("service", "remove").stdout == "Nothing was set to start at login.\n"
 
 
+def _server_of(user: PlainUser) -> Server:
+    """A display that the account owns, in a network namespace of its own.
+
+    So the kernel's list of sockets does not show it to tests that run beside this one: root, whose they are, may not
+    record where somebody else has a display. There the server does not see which numbers are taken: it is given one
+    far from those that other servers find.
+    """
+
+    library = ctypes.CDLL(None, use_errno=True)
+
+    def become() -> None:
+        if library.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "no network namespace")
+        user.become()
+
+    server = Server("1280x800x24", f":{10_000 + os.getpid() % 50_000}", become=become)
+    assert user.uid not in other_displays()
+    return server
+
+
 def test_namespaces_are_used_only_where_the_doctor_passes_inside(
     plain_user: PlainUser, installed: Installed, display: str
 ) -> None:
@@ -154,7 +177,7 @@ def test_namespaces_are_used_only_where_the_doctor_passes_inside(
         assert not list(someone.units.rglob("namespaces.conf"))
     finally:
         someone.close()
-    server = Server(become=plain_user.become)
+    server = _server_of(plain_user)
     try:
         someone = Login(plain_user, installed, server.display)
         try:
