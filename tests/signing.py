@@ -78,6 +78,9 @@ class Remembered:
     def record(self, kind: str, **facts: Any) -> None:
         self.entries.append((kind, facts))
 
+    def record_withdrawal(self, kind: str, **facts: Any) -> None:
+        self.record(kind, **facts)
+
 
 def home_in(folder: object) -> Home:
     """A home below a test's folder; nothing is created."""

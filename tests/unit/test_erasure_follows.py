@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,14 +12,15 @@ import pytest
 
 from desktop_logger import bundle, store
 from desktop_logger.admin import erase, lineage
+from desktop_logger.consent import withdrawing
 from desktop_logger.dataset import erasing as dropping
 from desktop_logger.dataset import folder as datasets
-from desktop_logger.errors import IntegrityError, Refused
+from desktop_logger.errors import IntegrityError, Refused, Unavailable
 from desktop_logger.ledger import Ledger
 from desktop_logger.sealing import Signer, fingerprint
 from desktop_logger.store import acknowledged
 from tests.crash import Crash, CrashAt
-from tests.organisation import HeldClock, Organisation, Subject
+from tests.organisation import FileBooks, HeldClock, Organisation, Subject
 
 pytestmark = pytest.mark.usefixtures("english")
 
@@ -89,6 +91,43 @@ def test_the_rows_go_the_rest_stays_and_both_sides_can_read_it(
 
 def lineage_digest(organisation: Organisation) -> str:
     return str(next(one["lineage"] for one in organisation.folder.ledger.entries() if one["kind"] == "exported"))
+
+
+def test_a_withdrawal_recalls_what_was_released_also_where_nothing_is_deleted(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    out = str(tmp_path / "out")
+    organisation.export(out, gone.outbox, stays.outbox)
+    books = FileBooks(gone.home, gone.clock)
+    withdrawing.withdraw(gone.home, gone.clock)
+    withdrawing.record_pending(gone.home, books.record_withdrawal)
+    assert books.notes
+    left = os.listdir(gone.outbox)
+    assert [name.endswith(bundle.ERASURE_SUFFIX) for name in left].count(True) == 1
+    assert not [name for name in left if name.endswith(bundle.SUFFIX)], "what waits there does not go on its way"
+    with pytest.raises(Refused, match="asked to erase"):
+        organisation.export(str(tmp_path / "more"), gone.outbox, stays.outbox)
+    organisation.erase(gone.outbox, stays.outbox)
+    assert datasets.read_card(out)["subjects"] == 1
+    # What lies at home is still the person's own, and deleting it later asks for nothing twice.
+    assert len(store.segments(gone.home)) == 2
+    assert books.end_if_withdrawn(), "the request is signed, so the key is no longer needed"
+    receipt = store.purge(gone.home, gone.clock, [one.id for one in store.segments(gone.home)])
+    assert not [note for note in receipt.notes if "recalled" in note or "erasure" in note.lower()]
+    assert [one["kind"] for one in entries(gone)].count("erasure.requested") == 1
+
+
+def test_a_recall_that_was_interrupted_is_finished(two: tuple[Subject, Subject], tmp_path: Path) -> None:  # noqa: ARG001
+    gone, _ = two
+    withdrawing.withdraw(gone.home, gone.clock)
+    with open(gone.home.store_lock, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as another process that hangs would hold it
+        with pytest.raises(Unavailable):
+            withdrawing.record_pending(gone.home, FileBooks(gone.home, gone.clock, 0.0).record_withdrawal)
+    assert not [name for name in os.listdir(gone.outbox) if name.endswith(bundle.ERASURE_SUFFIX)]
+    assert withdrawing.record_pending(gone.home, FileBooks(gone.home, gone.clock).record_withdrawal)
+    assert [one["kind"] for one in entries(gone)][-2:] == ["erasure.requested", "consent.withdrawn"]
 
 
 def test_before_an_answer_the_month_runs(two: tuple[Subject, Subject], organisation: Organisation) -> None:

@@ -21,6 +21,8 @@ class StoreBooks:
     def __init__(self, home: Home, clock: Clock, patience_s: float = 10.0) -> None:
         self.home, self.clock, self.patience_s = home, clock, patience_s
         self.ledger = Ledger(home, clock)
+        self.notes: list[str] = []
+        """Sentences for the person about what a withdrawal has set going."""
 
     def exist(self) -> bool:
         """Whether there is a store already."""
@@ -49,13 +51,17 @@ class StoreBooks:
         with store.locked(self.home, self.patience_s):
             self.ledger.append(kind, **facts)
 
+    def record_withdrawal(self, kind: str, **facts: Any) -> None:
+        """The entry of a withdrawal; what was released is asked back with it."""
+        self.notes += store.note_withdrawn(self.home, self.clock, kind, patience_s=self.patience_s, **facts)
+
     def released_remains(self) -> bool:
-        """Whether something that was released has not been erased: then its device key is still needed."""
+        """Whether the erasure of something that was released could still be asked for: that needs the device key."""
         try:
             known = known_segments(self.ledger.entries())
         except DesktopLoggerError:
             return True
-        return any(one.bundles and not one.erased for one in known.values())
+        return any(one.bundles and not one.erased and not one.recalled for one in known.values())
 
     def end_if_withdrawn(self) -> bool | None:
         """After a deletion: destroy the device key of a withdrawn consent if nothing needs it any more.

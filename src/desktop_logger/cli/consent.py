@@ -180,10 +180,12 @@ def withdraw(as_json: AsJson = False) -> None:
 
     books = StoreBooks(place, clock, patience_s=0.3)
     try:
-        withdrawing.record_pending(place, books.record)
+        withdrawing.record_pending(place, books.record_withdrawal)
     except DesktopLoggerError as error:
         if not as_json:
             print(f"note: the ledger will say so later ({error.message})")
+    for line in () if as_json else books.notes:
+        print(f"note: {line}")
     deleted = False
     if not as_json and os.isatty(0) and os.isatty(1):
         deleted = _offer_purge(place, clock)

@@ -50,6 +50,9 @@ class Books(Protocol):
     def record(self, kind: str, **facts: Any) -> None:
         """One ledger entry."""
 
+    def record_withdrawal(self, kind: str, **facts: Any) -> None:
+        """The entry of an earlier withdrawal that could not be made at the time, and what follows from it."""
+
 
 class Answers(NamedTuple):
     """What the person chose."""
@@ -344,7 +347,7 @@ class Ceremony:
             if passphrase is not None:
                 identity.save(home, keys, passphrase)
             ledger, head = self.books.begin(keys.signer, place, afresh=afresh)
-            withdrawing.record_pending(home, self.books.record)
+            withdrawing.record_pending(home, self.books.record_withdrawal)
             data = receipt.sign({**document, "ledger": {"id": ledger, "head": head}}, keys.signer)
             signed = receipt.verify(data)
             self.books.record("consent.given", receipt=sealing.hexdigest(data), state=document["event"]["state"])

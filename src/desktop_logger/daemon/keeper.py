@@ -35,7 +35,7 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
 
     place.check()
     store.recover(place, clock)
-    withdrawing.record_pending(place, functools.partial(store.note, place, clock))
+    withdrawing.record_pending(place, functools.partial(store.note_withdrawn, place, clock))
     grant = gate.check(place, clock)
     refuse_replayed(place, clock, grant)
     store.retention(place, clock, grant.retention_days, grant.disk_cap_bytes)
@@ -80,7 +80,7 @@ def withdraw(place: Home, clock: Clock) -> None:
     from desktop_logger.consent import withdrawing
 
     withdrawing.withdraw(place, clock)
-    withdrawing.record_pending(place, functools.partial(store.note, place, clock))
+    withdrawing.record_pending(place, functools.partial(store.note_withdrawn, place, clock))
 
 
 def _say(report: int, **facts: object) -> None:

@@ -18,7 +18,7 @@ from desktop_logger.sealing import Kek, Signer
 
 from . import ballast
 from .known import locked
-from .purging import PurgeReceipt, purge, purge_without_ledger, retention
+from .purging import PurgeReceipt, purge, purge_without_ledger, recall, retention
 from .reading import (
     SegmentInfo,
     approve,
@@ -52,12 +52,14 @@ __all__ = [
     "note",
     "note_started",
     "note_stopped",
+    "note_withdrawn",
     "open_segment",
     "open_stream",
     "purge",
     "purge_without_ledger",
     "read_body",
     "read_header",
+    "recall",
     "recover",
     "retention",
     "segments",
@@ -113,6 +115,17 @@ def note(home: Home, clock: Clock, kind: str, **facts: object) -> str:
     """Add one fact to the ledger and return its head."""
     with locked(home):
         return Ledger(home, clock).append(kind, **facts)
+
+
+def note_withdrawn(home: Home, clock: Clock, kind: str, *, patience_s: float = 10.0, **facts: object) -> list[str]:
+    """Enter a withdrawal, and before it ask for what was released to be erased. Returns notes for the person.
+
+    Raises ``Unavailable`` when somebody holds the store for longer than ``patience_s``; whoever enters it then, asks.
+    """
+    with locked(home, patience_s):
+        notes = recall(home, clock)
+        Ledger(home, clock).append(kind, **facts)
+        return notes
 
 
 def note_started(home: Home, clock: Clock, grant: Grant) -> None:

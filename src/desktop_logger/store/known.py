@@ -19,7 +19,8 @@ from desktop_logger.segments.format import LARGEST_HEADER, scan
 class Known:
     """One segment as the ledger tells it."""
 
-    __slots__ = ("approved", "bundles", "closed", "erased", "files", "how", "id", "intended", "opened", "stanzas")
+    __slots__ = ("approved", "bundles", "closed", "erased", "files", "how", "id", "intended", "opened", "recalled",
+                 "stanzas")  # fmt: skip
 
     def __init__(self, segment: str) -> None:
         self.id = segment
@@ -37,6 +38,8 @@ class Known:
         """Header digests of the bundles that carried it away."""
         self.files: list[str] = []
         """Their names in the outbox."""
+        self.recalled = False
+        """Whether its readers have been asked to erase it."""
         self.intended = False
         self.erased = False
 
@@ -55,12 +58,15 @@ def known_segments(entries: Iterable[Entry]) -> dict[str, Known]:
             segment.closed, segment.how = entry["streams"], kind.removeprefix("segment.")
         elif kind == "approved":
             found.setdefault(entry["segment"], Known(entry["segment"])).approved.update(entry["stanzas"])
-        elif kind in ("released", "erased.intent", "erased.done"):
+        elif kind in ("released", "erasure.requested", "erased.intent", "erased.done"):
             for name in entry.get("segments", ()):
                 segment = found.setdefault(name, Known(name))
                 if kind == "released":
                     segment.bundles.append(entry["bundle"])
                     segment.files.append(entry["file"])
+                    segment.recalled = False
+                elif kind == "erasure.requested":
+                    segment.recalled = True
                 else:
                     segment.intended = kind == "erased.intent"
                     segment.erased = kind == "erased.done"

@@ -26,7 +26,7 @@ from desktop_logger.records.layout import STREAMS
 from desktop_logger.sealing import Kek, random_id
 
 from . import ballast
-from .known import entries_now, files, known_now, locked, open_intent, stream_path, unwritable
+from .known import Known, entries_now, files, known_now, locked, open_intent, stream_path, unwritable
 from .reading import segments
 
 Step = Callable[[str], None]
@@ -85,13 +85,13 @@ def purge(
         named = sorted(chosen | set(unfinished["segments"] if unfinished else ()))
         if len(named) > _MOST_AT_ONCE:
             raise UsageError("these are too many segments at once", "Delete them in two or three steps.")
-        bundles = sorted({digest for name in named if name in known for digest in known[name].bundles})
+        shared = _to_recall(known, named)
         gone = segments(home, chosen)
         # 1. intent
         epoch = _epoch(home) or max(keystore.epochs(home), default=0)
         facts: dict[str, Any] = {"segments": named, "epoch": epoch, "everything": everything}
         facts["recall"] = request_erasure or bool(unfinished and unfinished["recall"])
-        facts["request"] = random_id() if bundles and facts["recall"] else ""
+        facts["request"] = random_id() if shared and facts["recall"] else ""
         ledger.append("erased.intent", **facts)
         step("intent")
         epoch, notes = _carry_out(home, clock, facts, step)
@@ -140,7 +140,7 @@ def _carry_out(home: Home, clock: Clock, intent: Entry, step: Step) -> tuple[int
     try:
         # 2. what was released
         if intent["request"]:
-            notes += _request_erasure(home, ledger, intent)
+            notes += _request_erasure(home, ledger, intent["segments"], intent["request"])
             step("requested")
         # 3. to 6. the keys
         try:
@@ -159,9 +159,8 @@ def _carry_out(home: Home, clock: Clock, intent: Entry, step: Step) -> tuple[int
             for path in [stream_path(home, segment, stream) for stream in STREAMS]:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
-            for name in known[segment].files if segment in known and intent["recall"] else ():
-                with suppress(FileNotFoundError):
-                    os.unlink(os.path.join(home.outbox, os.path.basename(name)))
+            if segment in known and intent["recall"]:
+                _unlink_bundles(home, known[segment])
         with suppress(FileNotFoundError):
             disk.sync_folder(home.segments)
         step("bodies")
@@ -214,24 +213,49 @@ def _rotate(home: Home, intent: Entry, chosen: set[str], notes: list[str], step:
     step("old-kek")
 
 
-def _request_erasure(home: Home, ledger: Ledger, intent: Entry) -> list[str]:
+def recall(home: Home, clock: Clock) -> list[str]:
+    """Ask for everything that was released to be erased, at a withdrawal; what lies here stays. Returns notes.
+
+    What waits in the outbox under this consent does not go on its way any more.
+    """
+    with locked(home), ballast.dropped(home):
+        known = known_now(home)
+        shared = _to_recall(known, known)
+        notes = _request_erasure(home, Ledger(home, clock), shared, random_id()) if shared else []
+        for segment in shared:
+            _unlink_bundles(home, known[segment])
+        return notes
+
+
+def _to_recall(known: dict[str, Known], segments: Iterable[str]) -> list[str]:
+    """Those of ``segments`` that were released and whose erasure nobody has asked for yet."""
+    return sorted(name for name in segments if name in known and known[name].bundles and not known[name].recalled)
+
+
+def _unlink_bundles(home: Home, segment: Known) -> None:
+    for name in segment.files:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(home.outbox, os.path.basename(name)))
+
+
+def _request_erasure(home: Home, ledger: Ledger, segments: Iterable[str], request: str) -> list[str]:
     """The signed request, once; the admin's tools must apply it before they open anything affected."""
     from desktop_logger import bundle
     from desktop_logger.consent import identity
 
-    name = intent["request"] + bundle.ERASURE_SUFFIX
+    name = request + bundle.ERASURE_SUFFIX
     path = os.path.join(home.outbox, name)
-    if os.path.exists(path):
-        return []
     known = known_now(home)
-    released = [segment for segment in intent["segments"] if segment in known and known[segment].bundles]
+    released = _to_recall(known, segments)
+    if not released:
+        return []
     bundles = sorted({digest for segment in released for digest in known[segment].bundles})
     try:
         device = identity.device(home)
     except NoConsent:
         return ["What had been released cannot be recalled by this program: its signing key ended with your consent."]
     home.create(home.outbox)
-    disk.replace(path, bundle.write_erasure(device, released, bundles, intent["request"]))
+    disk.replace(path, bundle.write_erasure(device, released, bundles, request))
     ledger.append("erasure.requested", segments=released, file=name)
     return [f"An erasure request for what had been released waits in the outbox: {name}"]
 
