@@ -15,6 +15,7 @@ import pytest
 
 from desktop_logger.errors import IntegrityError, Unavailable, UsageError
 from desktop_logger.leakage import (
+    attributes,
     budget,
     data,
     formats,
@@ -22,6 +23,7 @@ from desktop_logger.leakage import (
     identity,
     language,
     measuring,
+    pointer,
     product,
     report,
     synthetic,
@@ -32,7 +34,7 @@ from desktop_logger.leakage import (
 )
 from desktop_logger.leakage.data import Typing
 from desktop_logger.leakage.measuring import Figure, Missing
-from desktop_logger.records.layout import KEY, TYPING
+from desktop_logger.records.layout import KEY, MOVE, TYPING
 from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, PROFILES
 from tests.unit.test_registry import ROOT
 
@@ -159,6 +161,89 @@ def test_intervals_hold_the_mean_and_shrink_with_people() -> None:
     assert low < values.mean() < high
     few = identity.interval(values[:20])
     assert few[1] - few[0] > high - low
+
+
+# --- attributes and the pointer ---------------------------------------------------------------------------------
+
+
+def sessions(person_ms: int) -> list[attributes.Labelled]:
+    """Twenty-four people, half of them slow where a difference is planted."""
+    people = synthetic.writers(24, 150, person_ms=person_ms)
+    return [attributes.Labelled(one.writer, one.times, one.symbols, "ab"[n >= 12]) for n, one in enumerate(people)]
+
+
+def test_an_attribute_is_inferred_where_it_was_planted_and_else_inconclusive() -> None:
+    planted, nothing = attributes.infer(sessions(900), EVENTS), attributes.infer(sessions(0), EVENTS)
+    assert planted.verdict == "yes"
+    assert planted.right.mean() > 0.8
+    assert nothing.verdict == "inconclusive"
+    assert planted.guessing == nothing.guessing == 0.5
+    with pytest.raises(Unavailable, match="two labels"):
+        attributes.infer(sessions(0)[:12], EVENTS)
+
+
+def test_what_reaches_down_to_guessing_is_printed_as_inconclusive() -> None:
+    figures = [
+        Figure("age right", "events", 0.9, 0.8, 1.0, 24, 24), Figure("age right", "coarse", 0.6, 0.45, 0.7, 24, 24),
+        Figure("age right", measuring.GUESSING, 0.5, 0.5, 0.5, 24, 24),
+    ]  # fmt: skip
+    lines = report.table(figures, [], markdown=True)
+    assert [line.split(" | ")[2] for line in lines[2:]] == ["50.0 %", "90.0 %", "inconclusive"]
+
+
+def test_a_pointer_is_recognised_where_a_hand_was_planted_and_else_not() -> None:
+    def right(person_px: float, profile: str) -> float:
+        people = synthetic.pointers(6, 4, 2 * pointer.WINDOW, person_px=person_px)
+        return float(pointer.recognise(people, PROFILES[profile], trees=False).top1.mean())
+
+    assert right(24, "events") > 0.9
+    assert right(24, "bursts") > 0.6
+    assert right(0, "events") < 0.6
+    with pytest.raises(Unavailable, match="two sessions"):
+        pointer.recognise(synthetic.pointers(3, 1, 900), EVENTS)
+
+
+def test_pointer_data_is_read_without_positions(tmp_path: Path) -> None:
+    head = "record timestamp,client timestamp,button,state,x,y"
+    rows = ["0,0.0,NoButton,Move,500,400", "0,0.01,NoButton,Move,503,399", "0,0.02,Left,Pressed,503,399",
+            "0,0.5,Left,Released,503,399", "0,0.6,Scroll,Down,0,0", "0,0.7,NoButton,Drag,9503,399"]  # fmt: skip
+    place = tmp_path / "user7"
+    place.mkdir()
+    (place / "session_1").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    assert pointer.is_set(str(tmp_path))
+    (one,) = pointer.read(str(tmp_path))
+    assert [(event[0], *event[4:]) for event in one.sessions[0] if event[1] == MOVE] == [(10, 3, -1)]
+    assert len(one.sessions[0]) == 3  # the jump is left out, the release says nothing
+    (place / "session_2").write_text("something else\n1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="user7/session_2"):
+        pointer.read(str(tmp_path))
+
+
+# --- recurrent attackers ------------------------------------------------------------------------------------------
+
+
+def test_a_network_finds_text_and_people_that_were_planted() -> None:
+    pytest.importorskip("torch", reason="NOT TESTED: PyTorch is not installed (pip install 'desktop-logger[learn]')")
+    from desktop_logger.leakage import recurrent
+
+    sizes = measuring.Networks(32, 20, 8, 6)
+
+    def lacks(pair_ms: int, what: str) -> float:
+        people = [(one.times, one.symbols) for one in synthetic.writers(10, 900, pair_ms=pair_ms)]
+        return float(recurrent.bits_left(people[2:], people[:2], what, sizes).mean())
+
+    planted = lacks(400, "told nothing") - lacks(400, "events")
+    absent = lacks(0, "told nothing") - lacks(0, "events")
+    assert planted > absent + 0.2
+    far, near = (
+        recurrent.recognise(
+            [(one.times, one.symbols) for one in synthetic.writers(8, 800, person_ms=person_ms)], EVENTS,
+            functools.partial(product.records, profile=EVENTS), 100, sizes,
+        ).top1.mean()
+        for person_ms in (900, 0)
+    )  # fmt: skip
+    assert far > 0.6
+    assert near < 0.45
 
 
 # --- the twin -------------------------------------------------------------------------------------------------

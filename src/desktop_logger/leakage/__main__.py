@@ -2,7 +2,8 @@
 
 Exit status: 0 all within budget, 1 over budget, 5 something could not be measured (the rest is printed and marked).
 Only figures are printed, never decoded text. With ``--data`` the typing is your own volunteers' (one replay file a
-session, ``<person>.<anything>.jsonl``); then nothing is written and no budget applies.
+session, ``<person>.<anything>.jsonl``, and perhaps ``labels.csv``) or a public set (``formats``, ``pointer``); then
+nothing is written and no budget applies.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 
 from desktop_logger.errors import DesktopLoggerError
 
-from . import budget, data, measuring, report, volunteers
+from . import budget, data, measuring, pointer, report, volunteers
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 
@@ -36,15 +37,19 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         limits = budget.load(given.budget)
-        if given.data:
-            mine = volunteers.typing(given.data)
+        if given.data and pointer.is_set(given.data):
+            people = pointer.read(given.data)
+            figures, missing = measuring.run({"pointer": lambda: measuring.pointing(people, sizes)}, say)
+            limits = {}
+        elif given.data:
+            mine, labelled = volunteers.typing(given.data), volunteers.labelled(given.data)
             sizes = sizes._replace(least=min(sizes.least, 400), volumes=(100,))
             try:
                 others = data.chats(given.cache)
             except DesktopLoggerError as error:
                 say(f"without public typing to learn the language from: {error.message}")
                 others = []
-            figures, missing = measuring.measure(lambda: mine, sizes, say, others)
+            figures, missing = measuring.measure(lambda: mine, sizes, say, others=others, labelled=labelled)
             limits = {}
         else:
             figures, missing = measuring.measure(lambda: data.chats(given.cache), sizes, say, cache=given.cache)

@@ -65,28 +65,52 @@ def checked(path: str, sha256: str) -> bytes:
     return data
 
 
+Row = tuple[int, int, str, str, str]
+"""ms, number of the event, kind of event, message, content of the field after it."""
+
+
 def chats(folder: str) -> list[Typing]:
     """The typing of 162 writers, most first."""
+    rows: dict[str, list[Row]] = {}
+    for writer, _, _, row in _rows(folder):
+        rows.setdefault(writer, []).append(row)
+    found = [_presses(writer, sorted(some, key=lambda one: one[:2])) for writer, some in rows.items()]
+    return sorted((one for one in found if len(one.times) >= 200), key=lambda one: -len(one.times))
+
+
+def scenarios(folder: str) -> list[tuple[Typing, str]]:
+    """The same typing session by session, and the scenario (a number) that each session was about."""
+    rows: dict[tuple[str, str, str], list[Row]] = {}
+    for writer, session, scenario, row in _rows(folder):
+        rows.setdefault((writer, session, scenario), []).append(row)
+    return [
+        (_presses(writer, sorted(some, key=lambda one: one[:2])), scenario)
+        for (writer, _, scenario), some in sorted(rows.items())
+    ]
+
+
+def _rows(folder: str) -> Iterator[tuple[str, str, str, Row]]:
+    """Writer, session, scenario and event of each row of the pinned file."""
     name, sha256 = ARCHIVES["typing"]
     archive = zipfile.ZipFile(io.BytesIO(checked(os.path.join(folder, name), sha256)))
     with archive.open("keylogging_analysis/data/lh_default.csv") as raw:
-        rows: dict[str, list[tuple[int, int, str, str, str]]] = {}
         for row in csv.DictReader(io.TextIOWrapper(raw, "utf-8")):
             moment = dt.datetime.fromisoformat(row["key_time"]).replace(tzinfo=dt.UTC)
-            rows.setdefault(row["username"], []).append(
+            yield (
+                row["username"],
+                row["session_id"],
+                row["SCENARIO_ID"],
                 (
                     round(moment.timestamp() * 1000),
                     int(row["key_id"]),
                     row["event_for_message_type"],
                     row["message_id"],
                     row["content"],
-                )
+                ),
             )
-    found = [_presses(writer, sorted(some, key=lambda one: one[:2])) for writer, some in rows.items()]
-    return sorted((one for one in found if len(one.times) >= 200), key=lambda one: -len(one.times))
 
 
-def _presses(writer: str, rows: list[tuple[int, int, str, str, str]]) -> Typing:
+def _presses(writer: str, rows: list[Row]) -> Typing:
     """Presses from successive contents: one character more, one or several less, or the message sent."""
     times: list[int] = []
     symbols: list[str] = []

@@ -84,9 +84,8 @@ def recognise(
     for window, step in _WINDOWS[volume]:
         train = pieces(first, make, profile.name, window, step)
         test = pieces(second, make, profile.name, window, window)
-        found = _pooled(
-            log_posterior(train, test, len(writers), seed, trees=trees), test, volume // window, len(writers)
-        )
+        scores = log_posterior(train, test, len(writers), seed, trees=trees)
+        found = pooled(scores, np.array([one.writer for one in test]), volume // window, len(writers))
         if best is None or found.top1.mean() > best.top1.mean():
             best = found
     assert best is not None  # noqa: S101 - there is at least one window
@@ -97,16 +96,15 @@ _WINDOWS = {100: ((100, 50),), 500: ((250, 60), (500, 250)), 2000: ((250, 60), (
 """Volume → windows and steps to try. The better one counts: chosen on the tried pieces, in the attacker's favour."""
 
 
-def _pooled(scores: Array, test: list[Piece], pooled: int, people: int) -> Recognised:
-    """Add up the scores of the windows of each piece, and rank."""
-    owner = np.array([one.writer for one in test])
+def pooled(scores: Array, owner: Array, windows: int, people: int) -> Recognised:
+    """Add up the scores of the ``windows`` of each piece, and rank; ``owner`` says whose each window is."""
     top1: list[float] = []
     top5: list[float] = []
     for writer in range(people):
         mine = scores[owner == writer]
         ranks = []
-        for start in range(0, min(len(mine), 4 * pooled) - pooled + 1, pooled):
-            summed = mine[start : start + pooled].sum(0)
+        for start in range(0, min(len(mine), 4 * windows) - windows + 1, windows):
+            summed = mine[start : start + windows].sum(0)
             ranks.append(int((summed > summed[writer]).sum()))
         if ranks:
             top1.append(float(np.mean(np.array(ranks) == 0)))

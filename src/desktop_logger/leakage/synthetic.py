@@ -6,9 +6,15 @@ pair by a known amount, so that an attack that finds nothing, or finds something
 
 from __future__ import annotations
 
+import math
 import random
 
+from desktop_logger.records.classes import Button
+from desktop_logger.records.events import Event
+from desktop_logger.records.layout import CLICK, MOVE
+
 from .data import Typing
+from .pointer import Pointing
 
 _SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu")
 
@@ -42,4 +48,29 @@ def writers(
                 times.append(now)
                 symbols.append(symbol)
         found.append(Typing(f"made-up-{person}", times[:keys], symbols[:keys]))
+    return found
+
+
+def pointers(people: int, sessions: int, events: int, *, person_px: float = 0.0, seed: int = 1) -> list[Pointing]:
+    """Made-up hands: straight strokes of random direction, each ended by a click.
+
+    ``person_px`` plants the person: how many pixels further the last one's pointer goes each 10 ms than the first's.
+    """
+    chance = random.Random(seed)  # noqa: S311 - made-up movement, the same every time
+    found = []
+    for person in range(people):
+        step = 4 + person * person_px / max(people - 1, 1)
+        made: list[list[Event]] = []
+        for _ in range(sessions):
+            now, session = 0, list[Event]()
+            while len(session) < events:
+                angle = chance.uniform(-math.pi, math.pi)
+                for _ in range(chance.randrange(20, 60)):
+                    now += 10
+                    far = chance.gauss(step, 1)
+                    session.append((now, MOVE, 0, 0, round(far * math.cos(angle)), round(far * math.sin(angle))))
+                session.append((now, CLICK, Button.LEFT, 1, 0, 0))
+                now += chance.randrange(300, 4000)
+            made.append(session[:events])
+        found.append(Pointing(f"made-up-{person}", made))
     return found

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 
 from desktop_logger.capture.replay import Reader
 from desktop_logger.errors import Unavailable
 
-from . import formats
+from . import attributes, formats
 from .data import Typing
 
 _NAMES = {
@@ -30,7 +31,7 @@ _NAMES = {
 def typing(folder: str) -> list[Typing]:
     """One ``Typing`` a person, sessions one after the other. Raises ``Unavailable`` or the replay format's error."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+        names = _sessions(folder)
         known = sorted(name for name in os.listdir(folder) if formats.reader_of(name))
     except OSError as error:
         raise Unavailable(f"cannot read {folder}: {error.strerror}", "Name a folder of replay files.") from None
@@ -38,12 +39,36 @@ def typing(folder: str) -> list[Typing]:
     for name in names:
         times, symbols = people[name.partition(".")[0]]
         start = (times[-1] if times else 0) + 700_000  # a new session is a new segment
-        for raw, _ in Reader(os.path.join(folder, name)).lines():
-            if "key" in raw and raw.get("down"):
-                times.append(start + round(raw["t"] * 1000))
-                symbols.append(_NAMES.get(raw["key"], raw["key"]))
+        for t, symbol in _presses(os.path.join(folder, name)):
+            times.append(start + t)
+            symbols.append(symbol)
     if known:
         return [one for name in known for one in formats.read(os.path.join(folder, name))]
     if not people:
         raise Unavailable(f"{folder} holds no replay file", "One file a session: <person>.<anything>.jsonl")
     return [Typing(f"volunteer {n}", *people[name]) for n, name in enumerate(sorted(people), 1)]
+
+
+def labelled(folder: str) -> dict[str, list[attributes.Labelled]]:
+    """Attribute → the sessions of those people that ``labels.csv`` has a value for."""
+    found: dict[str, list[attributes.Labelled]] = {}
+    for attribute, values in attributes.labels(folder).items():
+        found[attribute] = some = []
+        for name in _sessions(folder):
+            person = name.partition(".")[0]
+            if person in values:
+                presses = list(_presses(os.path.join(folder, name)))
+                times, symbols = [t for t, _ in presses], [symbol for _, symbol in presses]
+                some.append(attributes.Labelled(person, times, symbols, values[person]))
+    return found
+
+
+def _sessions(folder: str) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+
+
+def _presses(path: str) -> Iterator[tuple[int, str]]:
+    """Time (ms) and symbol of each key press in a replay file."""
+    for raw, _ in Reader(path).lines():
+        if "key" in raw and raw.get("down"):
+            yield round(raw["t"] * 1000), _NAMES.get(raw["key"], raw["key"])
