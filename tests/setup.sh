@@ -113,6 +113,7 @@ leakage() {
         say "installing what the attacks need into $folder/ (about 120 MB the first time)"
         "$folder/bin/python" -m pip install -q -e '.[leakage]' </dev/null || say "pip could not install all of it"
     }
+    (learn "$folder") || say "without PyTorch the recurrent attackers are marked as not measured"
     [ -e "$cache/keylogging_analysis-0.0.1-py3-none-any.whl" ] ||
         "$folder/bin/python" -m pip download -q --no-deps -d "$cache" keylogging-analysis==0.0.1 </dev/null ||
         say "cannot fetch keylogging-analysis 0.0.1: is there a network?"
