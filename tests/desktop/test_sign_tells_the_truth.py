@@ -33,6 +33,7 @@ class Eyes:
         self.display, self.home = displays.Display(display), home
         self.root = self.display.screen().root
         self.over = threading.Event()
+        self.asking = threading.Lock()  # two threads that wait for answers on one connection can wait for ever
         self.unsigned = self.false = 0.0
         """Longest stretch with capture and without the sign; with the sign and without capture. Seconds."""
         self.looks = 0
@@ -41,7 +42,8 @@ class Eyes:
         self.thread.start()
 
     def colour(self) -> int:
-        image = self.root.get_image(1280 - 196 - 8 + 3, 8 + 3, 1, 1, X.ZPixmap, 0xFFFFFFFF)
+        with self.asking:
+            image = self.root.get_image(1280 - 196 - 8 + 3, 8 + 3, 1, 1, X.ZPixmap, 0xFFFFFFFF)
         return int.from_bytes(image.data[:3], "little")
 
     def captures(self) -> bool:

@@ -488,7 +488,7 @@ def test_an_altered_segment_is_never_shown(person: Person) -> None:
     segment = person.record(2)
     own = paths(person, segment)["own"]
     data = own.read_bytes()
-    for wrong in (data[:-1], data[:-9] + b"x" + data[-8:], data + b"x"):
+    for wrong in (data[:-1], data[:-9] + bytes([data[-9] ^ 1]) + data[-8:], data + b"x"):
         own.write_bytes(wrong)
         with pytest.raises(IntegrityError):
             person.read(segment)
