@@ -93,22 +93,8 @@ def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[
         path, folder = _address(home)
     except OSError:
         raise absent from None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(timeout)
-        connection.connect(path)
-        if peer_uid(connection) != os.getuid():
-            raise Refused("the control socket belongs to another account")
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        received = b""
-        while not received.endswith(b"\n"):
-            chunk = connection.recv(FRAME_BYTES)
-            if not chunk or len(received) > FRAME_BYTES:
-                raise absent
-            received += chunk
-            if received.startswith(WAIT):
-                received = received.removeprefix(WAIT)
-                connection.settimeout(5.0)
+        received = _exchange(path, json.dumps(request).encode() + b"\n", time.monotonic() + timeout)
         answer: dict[str, Any] = json.loads(received)
     except TimeoutError:
         raise Unavailable("the background process does not answer", "End it with: desktop-logger stop") from None
@@ -117,9 +103,45 @@ def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[
     else:
         return answer
     finally:
-        connection.close()
         if folder is not None:
             os.close(folder)
+
+
+def _exchange(path: str, line: bytes, until: float) -> bytes:
+    """The answer to one line, asked again while a busy supervisor has no room for it.
+
+    Its queue may be full (connect(2): ``EAGAIN`` at once, although somebody listens), or it made room for who came
+    later before this line reached it. Raises ``TimeoutError``, and ``OSError`` where nobody listens.
+    """
+    while (left := until - time.monotonic()) > 0:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(left)
+            try:
+                connection.connect(path)
+                if peer_uid(connection) != os.getuid():
+                    raise Refused("the control socket belongs to another account")
+                connection.sendall(line)
+                received = connection.recv(FRAME_BYTES)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                received = b""
+            if received:
+                return _rest(connection, received)
+        time.sleep(0.002)
+    raise TimeoutError
+
+
+def _rest(connection: socket.socket, received: bytes) -> bytes:
+    """What follows the beginning of an answer. A verb that says ``"wait"`` first has five seconds."""
+    while True:
+        if received.startswith(WAIT):
+            received = received.removeprefix(WAIT)
+            connection.settimeout(5.0)
+        if received.endswith(b"\n") or len(received) > FRAME_BYTES:
+            return received
+        chunk = connection.recv(FRAME_BYTES)
+        if not chunk:
+            return b""  # no JSON: nobody is there any more
+        received += chunk
 
 
 def start_time(pid: int) -> int | None:
