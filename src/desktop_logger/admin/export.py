@@ -26,6 +26,7 @@ from desktop_logger.dataset.card import Terms, card
 from desktop_logger.dataset.folder import read_card, write_card
 from desktop_logger.dataset.parts import check_format, unwritable
 from desktop_logger.errors import Refused, UsageError
+from desktop_logger.inspection.drawing import plural
 from desktop_logger.policy import Policy
 
 from . import books, engines, lineage, opening, outboxes, places
@@ -92,11 +93,11 @@ class Report(NamedTuple):
         elif not self.fresh:
             lines = [f"nothing to do: {self.out} is this export already"]
         else:
-            lines = [
-                f"wrote {self.rows:,} rows of {self.sessions:,} sessions and {self.subjects:,} people to {self.out}"
-            ]
+            people = "1 person" if self.subjects == 1 else f"{self.subjects:,} people"
+            whose = f"{plural(self.sessions, 'session')} and {people}"
+            lines = [f"wrote {plural(self.rows, 'row')} of {whose} to {self.out}"]
         if self.erasures:
-            lines.append(f"noted {self.erasures} new erasure request(s)")
+            lines.append(f"noted {plural(self.erasures, 'new erasure request')}")
         lines += [f"note: {note}" for note in self.notes]
         if self.refused:
             lines.append(f"refused {len(self.refused)}:")

@@ -194,7 +194,8 @@ def _say_status(report: dict[str, Any]) -> str:
     if report["consent"]["expires"]:
         lines.append(f"  consent    {report['consent']['state']}, until {day(report['consent']['expires'])}")
     stored = report["store"]
-    lines.append(f"  stored     {stored['segments']} segments, {stored['bytes'] / 1024:,.0f} KiB")
+    segments = f"{stored['segments']:,} segment{'' if stored['segments'] == 1 else 's'}"
+    lines.append(f"  stored     {segments}, {stored['bytes'] / 1024:,.0f} KiB")
     if report["kek"]:
         where = {"keyring": "in your keyring", "file": "in a file of yours"}[report["kek"]]
         lines.append(f"  store key  {where}")
