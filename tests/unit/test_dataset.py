@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desktop_logger import store
-from desktop_logger.dataset import actions, document, sequences, splitting
+from desktop_logger.dataset import actions, document, elsewhere, sequences, splitting
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.dataset.arrow import Session, table
 from desktop_logger.errors import Refused, UsageError
-from desktop_logger.records.classes import Button, Command, KeyClass, Reason
-from desktop_logger.records.layout import CLICK, GAP, KEY, RECORD, STROKE, TYPING
+from desktop_logger.inspection.columns import ordered
+from desktop_logger.records.classes import Action, Button, Category, ClickKind, Command, KeyClass, Outcome, Reason, Role
+from desktop_logger.records.layout import (
+    ACTIONS,
+    CLICK,
+    COARSE_FORM,
+    FOCUS,
+    GAP,
+    KEY,
+    MOVE,
+    PRESSES,
+    RECORD,
+    SCOPE_OF_KIND,
+    STROKE,
+    SWITCHES,
+    TARGET,
+    TARGETS,
+    TASK,
+    TYPING,
+)  # fmt: skip
 from desktop_logger.segments.reading import RECORDS
 from tests.organisation import HeldClock, Organisation, Subject
 
@@ -34,6 +54,10 @@ SPELLED = [
     ((1, KEY, KeyClass.ENTER, 0, 0, 0, 1), ["PRESS(ENTER)"]),
     ((2, CLICK, Button.LEFT, 1, 0, 0, 0), ["CLICK(left)"]),
     ((2, STROKE, 0, 2, 0xFFFF, 1, 0), ["MOVE"]),
+    ((2, FOCUS, Category.BROWSER, 0, 0, 0, 5), ["SWITCH(browser)"]),
+    ((2, TARGET, Role.LINK, 1, ClickKind.DOUBLE, 0, 5), ["CLICK(link)"]),
+    ((2, TASK, 7, Outcome.BEGIN, 0, 0, 0), ["TASK(begin, 7)"]),
+    ((2, TASK, 7, Outcome.GAVE_UP, 0, 0, 0), ["TASK(gave_up, 7)"]),
     ((3, GAP, Reason.UNOBSERVED, 0, 0, 0, 5), ["UNOBSERVED(16-31s)"]),
 ]
 
@@ -60,15 +84,27 @@ def people(tmp_path: Path, organisation: Organisation, number: int, segments: in
     return found
 
 
-def rows(*some: tuple[int, ...]) -> Any:
-    records = np.frombuffer(b"".join(RECORD.pack(*one) for one in some), RECORDS)
-    scope = np.array([0 if one[1] in (TYPING, KEY, GAP) else 1 for one in some], np.uint8)
-    return table([Session(7, 3, "coarse", records, scope)])[0]
+def record(*fields: int) -> Any:
+    return np.frombuffer(RECORD.pack(*fields), RECORDS)
+
+
+def rows(*some: tuple[int, ...], profile: str = "coarse") -> Any:
+    """Rows as an export writes them: in the order of time, then of scopes. Gaps stand in the keyboard's scope."""
+    parts: dict[str, list[Any]] = {}
+    for one in some:
+        scope = SCOPE_OF_KIND.get(one[1] & ~COARSE_FORM, "keyboard")
+        parts.setdefault(scope, []).append(record(*one))
+    return table([Session(7, 3, profile, *ordered(parts))])[0]
+
+
+def tokens(some: Any) -> list[int]:
+    columns, _, _ = sequences.read_columns(some)
+    made: list[int] = actions.tokens(columns)[0].tolist()
+    return made
 
 
 def spelled(some: Any) -> list[str]:
-    columns, _, _ = sequences.read_columns(some)
-    return [actions.spelled(one) for one in actions.tokens(columns)[0].tolist()]
+    return [actions.spelled(one) for one in tokens(some)]
 
 
 @pytest.mark.parametrize(("record", "said"), SPELLED)
@@ -77,21 +113,146 @@ def test_a_record_is_spelled_as_actions(record: tuple[int, ...], said: list[str]
 
 
 def test_many_records_are_what_each_is() -> None:
-    assert spelled(rows(*[record for record, _ in SPELLED])) == [word for _, said in SPELLED for word in said]
+    """In minutes of their own, so that the order of scopes changes nothing."""
+    some = [((place, *record[1:]), said) for place, (record, said) in enumerate(SPELLED)]
+    assert spelled(rows(*[record for record, _ in some])) == [word for _, said in some for word in said]
+
+
+COUNTED = [
+    ((0, PRESSES, KeyClass.TEXT, 40, 0, 0, 0), "TYPE(32-63)"),
+    ((0, ACTIONS, Action.CLICK_LEFT, 2, 0, 0, 0), "CLICK(left)"),
+    ((0, ACTIONS, Action.SCROLL_DOWN, 0xFFFE, 0, 0, 0), "SCROLL(down, 0)"),
+    ((0, ACTIONS, Action.MOVING, 3, 0, 0, 0), "MOVE"),
+    ((0, SWITCHES, Category.MAIL, 2, 0, 0, 0), "SWITCH(mail)"),
+    ((0, TARGETS, Role.BUTTON, 2, 0, 0, 0), "CLICK(button)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("record", "said"), COUNTED)
+def test_a_count_of_a_minute_is_spelled_as_an_action(record: tuple[int, ...], said: str) -> None:
+    assert spelled(rows(record, profile="counts")) == [said]
+
+
+TICKS = 50
+"""Of 20 ms, in a second."""
+
+
+def test_a_pause_under_events_is_time_without_any_record() -> None:
+    text, enter = KeyClass.TEXT, KeyClass.ENTER
+    assert spelled(
+        rows(
+            (5 * TICKS, KEY, text, 0, 0, 0, 0),
+            (5 * TICKS + 10, KEY, KeyClass.EDIT, 0, 0, 0, 0),
+            (12 * TICKS, MOVE, 0, 1, 0, 0, 0),
+            (13 * TICKS, KEY, text, 0, 0, 0, 0),  # eight seconds after the key, one after the pointer
+            (14 * TICKS, GAP, Reason.UNOBSERVED, 0, 0, 0, 20),
+            (35 * TICKS, KEY, text, 0, 0, 0, 0),  # one second after the gap
+            (37 * TICKS + 49, KEY, enter, 0, 0, 0, 0),
+            profile="events",
+        )
+    ) == [
+        "WAIT(4-7s)", "TYPE(1)", "EDIT(1)", "WAIT(4-7s)", "MOVE", "TYPE(1)", "UNOBSERVED(16-31s)", "TYPE(1)",
+        "WAIT(2-3s)", "PRESS(ENTER)",
+    ]  # fmt: skip
+
+
+def test_a_pause_under_bursts_counts_from_the_end_of_whatever_came_before() -> None:
+    assert spelled(
+        rows(
+            (0, TYPING, 0, 9, 0, 30, 0),
+            (10, CLICK, Button.LEFT, 1, 0, 0, 10),  # while the typing run went on
+            (33, CLICK, Button.LEFT, 1, 0, 0, 23),
+            (34, KEY, KeyClass.ENTER, 0, 0, 0, 4),
+            profile="bursts",
+        )
+    ) == ["TYPE(8-15)", "CLICK(left)", "WAIT(2-3s)", "CLICK(left)", "PRESS(ENTER)"]
+
+
+def test_no_pause_is_counted_across_records_whose_time_is_a_minute() -> None:
+    """In the second minute something was done in coarse form: when, nobody knows."""
+    at = [second * TICKS for second in (0, 30, 60, 61, 100, 125, 190, 250)]
+    key, form = (KEY, KeyClass.TEXT, 0, 0, 0, 0), (TYPING | COARSE_FORM, 0, 3, 0, 2, 4)
+    made = rows(*((t, *(form if t == 60 * TICKS else key)) for t in at), profile="events")
+    assert spelled(made) == [
+        "TYPE(1)", "WAIT(16-31s)", "TYPE(1)", "WAIT(8-15s)", "TYPE(4-7)", "TYPE(1)", "TYPE(1)", "TYPE(1)",
+        "WAIT(32-63s)", "TYPE(1)", "WAIT(32-63s)", "TYPE(1)",
+    ]  # fmt: skip
+
+
+def test_a_gap_in_every_scope_is_one_token() -> None:
+    gap: tuple[int, ...] = (1, GAP, Reason.UNOBSERVED, 0, 0, 0, 3)
+    records = [record(*one) for one in (gap, gap, (1, GAP, Reason.UNOBSERVED, 0, 0, 0, 4))]
+    parts = {scope: list(records) for scope in ("keyboard", "pointer", "context")}
+    twice = table([Session(number, 3, "coarse", *ordered(parts)) for number in (7, 8)])[0]
+    assert spelled(twice) == ["UNOBSERVED(4-7s)", "UNOBSERVED(4-7s)", "UNOBSERVED(8-15s)"] * 2
+
+
+def around(some: Any) -> list[tuple[str, str, int]]:
+    return [(actions.spelled(one), actions.category_of(one), actions.parts_of(one)[5]) for one in tokens(some)]
+
+
+def test_a_token_knows_the_category_in_focus_and_the_task_in_hand() -> None:
+    enter = (KEY, KeyClass.ENTER, 0, 0, 0, 0)
+    assert around(
+        rows(
+            (0, FOCUS, Category.MAIL, 0, 0, 0, 0), (1, *enter),
+            (2, TASK, 5, Outcome.BEGIN, 0, 0, 0), (2, FOCUS, Category.EDITOR, 0, 0, 0, 2), (3, *enter),
+            (3, TASK, 5, Outcome.OK, 0, 0, 0), (4, *enter), profile="bursts",
+        )
+    ) == [
+        ("SWITCH(mail)", "mail", 0), ("PRESS(ENTER)", "mail", 0), ("SWITCH(editor)", "editor", 0),
+        ("TASK(begin, 5)", "editor", 5), ("PRESS(ENTER)", "editor", 5), ("TASK(ok, 5)", "editor", 5),
+        ("PRESS(ENTER)", "editor", 0),
+    ]  # fmt: skip
+
+
+def test_within_a_minute_in_which_the_focus_changed_nothing_is_guessed() -> None:
+    enter = (KEY, KeyClass.ENTER, 0, 0, 0, 0)
+    gap: tuple[int, ...] = (3, GAP, Reason.UNOBSERVED, 0, 0, 0, 3)
+    parts: dict[str, list[Any]] = {"keyboard": [], "context": []}
+    parts["keyboard"] = [record(*one) for one in ((0, *enter), (1, *enter), gap, (4, *enter))]
+    parts["context"] = [record(*one) for one in ((0, FOCUS, Category.MAIL, 0, 0, 0, 0), gap)]
+    made = table([Session(7, 3, "coarse", *ordered(parts))])[0]
+    assert around(made) == [
+        ("PRESS(ENTER)", "", 0), ("SWITCH(mail)", "", 0), ("PRESS(ENTER)", "mail", 0), ("UNOBSERVED(4-7s)", "", 0),
+        ("PRESS(ENTER)", "", 0),  # after a gap the focus is said anew, or it is not known
+    ]  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None)
 @given(number=st.integers(0, actions.TOKENS - 1))
 def test_every_token_has_its_parts_back(number: int) -> None:
-    action, amount, time, pointer = actions.parts_of(number)
-    assert actions.token(actions.ACTIONS.index(action), amount, time, pointer) == number
+    action, *parts = actions.parts_of(number)
+    assert actions.token(actions.ACTIONS.index(action), *parts) == number
 
 
-def test_every_action_is_in_the_mapping_to_other_formats() -> None:
-    ours = " ".join(name for name, _, _ in actions.mapping())
-    for action in actions.ACTIONS:
-        if action not in ("PAD", "START"):
-            assert action.partition("(")[0].removesuffix("ED") in ours, action
+def test_every_token_fits_its_column() -> None:
+    assert actions.TOKENS <= 2**31
+    assert len(set(actions.ACTIONS)) == len(actions.ACTIONS)
+
+
+def test_every_action_is_in_the_mapping_to_other_formats_once() -> None:
+    covered = [one for said in elsewhere.mapping() for one in said.actions]
+    assert sorted(covered) == sorted(set(actions.ACTIONS) - {"PAD"})
+
+
+def test_the_mapping_names_nothing_that_the_others_do_not_have() -> None:
+    with open(os.path.join(os.path.dirname(__file__), "..", "foreign", "vocabularies.toml"), "rb") as file:
+        theirs = tomllib.load(file)
+    agentnet, messages = theirs["agentnet"], theirs["owa"]["messages"]
+    for said in elsewhere.mapping():
+        here = re.findall(r"`([^`]*)`", said.agentnet)
+        calls = [one for one in here if "." in one]
+        for one in calls:
+            library, _, name = one.partition(".")
+            assert name in agentnet[library], said
+        assert set(here) - set(calls) <= {*agentnet["arguments"], "click"}, said  # `click` is our own column
+        there = re.findall(r"`([^`]*)`", said.owa)
+        for name in (one for one in there if "/" in one):
+            known = {*messages[name]["fields"], *messages[name]["words"]}
+            assert {one for one in there if "/" not in one} <= known, said
+            for button in re.findall(r"`button` (\w+)(?:, (\w+))?", said.owa):
+                assert {one for one in button if one} <= {*known, "x"}, said
 
 
 def test_sequences_hold_whole_sessions_with_gaps_masked(tmp_path: Path, organisation: Organisation) -> None:

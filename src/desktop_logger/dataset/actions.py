@@ -1,12 +1,13 @@
 """The action view: records as the actions of computer-use models, and the tokens that sequences are made of.
 
-Everything is integer arithmetic over whole columns. A token is one number made of five closed parts::
+Everything is integer arithmetic over whole columns. A token is one number made of six closed parts::
 
-    action (25) x amount bucket (10) x time bucket (7) x pointer bucket (9) x category (1 = not recorded)
+    action x amount bucket x time bucket x pointer bucket x category in focus x task in hand
 
-so that token ids are dense, known beforehand and the same in every dataset (``VOCABULARY``, docs/reference/dataset.md).
-Invariants: a token says nothing that its record did not; ``WAIT`` is time in which nothing was done, ``UNOBSERVED`` is
-time that nobody saw, and the two are never the same token.
+so that token ids are known beforehand and the same in every dataset (docs/reference/dataset.md). The role of a clicked
+element is in the action, ``CLICK(role)``. Invariants: a token says nothing that its record and the records before it in
+its session did not; ``WAIT`` is time in which nothing was done, ``UNOBSERVED`` is time that nobody saw, and the two are
+never the same token; what cannot be told is 0, never a guess.
 """
 
 from __future__ import annotations
@@ -17,45 +18,57 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_logger.inspection.rows import FIELDS
-from desktop_logger.records.profiles import CAPS
+from desktop_logger.records.profiles import CAPS, TASKS
 
 Ints = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
 
-_WORDS = {field.name: field.words for field in FIELDS}
-KEYS = tuple(one for one in _WORDS["class"] if one not in ("TEXT", "EDIT", "COMMAND"))
-COMMANDS = tuple(one for one in _WORDS["command"] if one != "none")
-BUTTONS = _WORDS["button"]
-DIRECTIONS = _WORDS["direction"]
+WORDS = {field.name: field.words for field in FIELDS}
+"""Column → its closed list."""
+KEYS = tuple(one for one in WORDS["class"] if one not in ("TEXT", "EDIT", "COMMAND"))
+COMMANDS = tuple(one for one in WORDS["command"] if one != "none")
+BUTTONS = WORDS["button"]
+DIRECTIONS = WORDS["direction"]
+SAID = tuple(f"TASK({one})" for one in WORDS["outcome"])
+"""What people say of their work; not what they do."""
 
 ACTIONS = (
     "PAD", "START", "END", "UNOBSERVED", "WAIT", "TYPE", "EDIT", "HOTKEY",
     *(f"HOTKEY({one})" for one in COMMANDS), *(f"PRESS({one})" for one in KEYS),
     *(f"CLICK({one})" for one in BUTTONS), *(f"SCROLL({one})" for one in DIRECTIONS), "MOVE",
+    *(f"CLICK({one})" for one in WORDS["role"]), *(f"SWITCH({one})" for one in WORDS["category"]), *SAID,
 )  # fmt: skip
-"""What can happen. ``TYPE(n)``, ``EDIT(n)`` and the rest carry their amount as a bucket beside. ``CLICK(role)`` and
-``SWITCH(category)`` join when the scopes ``target`` and ``context`` are recorded; no version records them yet."""
+"""What can happen. ``TYPE(n)``, ``EDIT(n)`` and the rest carry their amount as a bucket beside."""
 
 AMOUNTS = CAPS["n_text"] + 1
 TIMES = CAPS["duration"] + 1
 POINTERS = 9
 """0: none; 1-8: the eighth of the circle that the displacement points to, from the right, clockwise."""
-CATEGORIES = 1
-"""Application categories: the scope ``context`` is not recorded, so there is one, which says so."""
-TOKENS = len(ACTIONS) * AMOUNTS * TIMES * POINTERS * CATEGORIES
+CATEGORIES = len(WORDS["category"]) + 1
+"""0: not granted, or not known."""
+NUMBERS = TASKS + 1
+"""Of the task in hand; 0: none was begun in this session, or it is not known."""
+_ROOM = AMOUNTS * TIMES * POINTERS * CATEGORIES * NUMBERS
+TOKENS = len(ACTIONS) * _ROOM
 WAIT_FROM = 2
-"""Buckets of ``gap`` from which a pause is an action of its own: 2 is two to three seconds."""
+"""Buckets of a pause from which it is an action of its own: 2 is two to three seconds."""
 
 _INDEX = {name: number for number, name in enumerate(ACTIONS)}
+_RECORD = {name: number for number, name in enumerate(WORDS["record"])}
+_MINUTE_MS = 60_000
+_LONG_MS = 1 << 40
+"""Longer than any session: keeps sessions apart on one line of time."""
 
 
 class Columns(NamedTuple):
-    """The columns that a token is made of, as numpy arrays; words as codes, absent numbers as 0."""
+    """The columns that a token is made of, as numpy arrays; words as codes, absent words and numbers as 0."""
 
     record: Ints
-    klass: Ints
+    scope: Ints
+    word: Ints
+    """The one word that says what it was: class, button, direction, action, category, role or outcome, from 1."""
     command: Ints
-    button: Ints
-    direction: Ints
+    task: Ints
     n_text: Ints
     n_edit: Ints
     n: Ints
@@ -63,33 +76,54 @@ class Columns(NamedTuple):
     dy: Ints
     duration: Ints
     gap: Ints
-    coarse: npt.NDArray[np.bool_]
+    """Pause before, as the record says it (``bursts``, ``coarse``)."""
+    seconds: Ints
+    """Length of a ``gap`` record."""
+    ms: Ints
+    """Time since the start of the session; the start of the minute where no more is known."""
+    coarse: Bools
     """Whether quantities are log2 buckets already."""
+    minute: Bools
+    """Whether no more than the minute is known of the time; then lengths are buckets too."""
+    first: Bools
+    """Whether a session begins here."""
 
 
-def token(action: int, amount: int = 0, time: int = 0, pointer: int = 0) -> int:
+def token(  # noqa: PLR0917 - the parts, in their order
+    action: int, amount: int = 0, time: int = 0, pointer: int = 0, category: int = 0, task: int = 0
+) -> int:
     """The id of a token from its parts."""
-    return ((action * AMOUNTS + amount) * TIMES + time) * POINTERS * CATEGORIES + pointer
+    return (
+        (((action * AMOUNTS + amount) * TIMES + time) * POINTERS + pointer) * CATEGORIES + category
+    ) * NUMBERS + task
 
 
-def parts_of(number: int) -> tuple[str, int, int, int]:
-    """(action, amount bucket, time bucket, pointer bucket) of a token."""
-    rest, pointer = divmod(number, POINTERS * CATEGORIES)
+def parts_of(number: int) -> tuple[str, int, int, int, int, int]:
+    """(action, amount bucket, time bucket, pointer bucket, category, task) of a token."""
+    rest, task = divmod(number, NUMBERS)
+    rest, category = divmod(rest, CATEGORIES)
+    rest, pointer = divmod(rest, POINTERS)
     rest, time = divmod(rest, TIMES)
     action, amount = divmod(rest, AMOUNTS)
-    return ACTIONS[action], amount, time, pointer
+    return ACTIONS[action], amount, time, pointer, category, task
 
 
 def spelled(number: int) -> str:
     """A token for people: ``TYPE(4-7)``, ``HOTKEY(copy)``, ``WAIT(8-15s)``."""
-    action, amount, time, _ = parts_of(number)
+    action, amount, time, *_, task = parts_of(number)
     if action in ("TYPE", "EDIT") or action.startswith("SCROLL"):
         name, _, inner = action.partition("(")
         inside = ", ".join(one for one in (inner.rstrip(")"), _range(amount)) if one)
         return f"{name}({inside})"
     if action in ("WAIT", "UNOBSERVED"):
         return f"{action}({_range(time)}s)"
-    return action
+    return f"{action.rstrip(')')}, {task})" if action in SAID else action
+
+
+def category_of(number: int) -> str:
+    """The category in focus of a token; ``""`` where it is not known."""
+    code = parts_of(number)[4]
+    return WORDS["category"][code - 1] if code else ""
 
 
 def _range(bucket: int) -> str:
@@ -99,7 +133,7 @@ def _range(bucket: int) -> str:
 _BUCKETS = np.array([min(value.bit_length(), 15) for value in range(1 << 12)], np.int32)
 
 
-def _bucket(values: Ints, cap: int, coarse: npt.NDArray[np.bool_]) -> Ints:
+def _bucket(values: Ints, cap: int, coarse: Bools) -> Ints:
     """log2 buckets, up to ``cap``; what is a bucket already stays one."""
     small = np.clip(values, 0, _BUCKETS.size - 1)
     if not coarse.all():
@@ -108,59 +142,68 @@ def _bucket(values: Ints, cap: int, coarse: npt.NDArray[np.bool_]) -> Ints:
     return found
 
 
+_WIDEST = max(len(WORDS[name]) for name in ("class", "button", "direction", "action", "category", "role")) + 1
+
+
 def _table() -> npt.NDArray[np.int32]:
-    """Record x class x command x button x direction → action, in one flat look-up."""
-    shape = (len(_WORDS["record"]), *(len(_WORDS[name]) + 1 for name in ("class", "command", "button", "direction")))
-    table = np.full(shape, _INDEX["UNOBSERVED"], np.int32)
-    record = _WORDS["record"].index
-    table[record("typing")] = _INDEX["TYPE"]
-    for kind, column, names in (("click", 2, BUTTONS), ("scroll", 3, DIRECTIONS)):
+    """Record x word x command → action."""
+    table = np.full((len(WORDS["record"]), _WIDEST, len(WORDS["command"]) + 1), _INDEX["UNOBSERVED"], np.int32)
+    plain = {"TEXT": "TYPE", "EDIT": "EDIT", "COMMAND": "HOTKEY"}
+    keys = [plain.get(name, f"PRESS({name})") for name in WORDS["class"]]
+    # what ``counts`` counts of the pointer: click_left, scroll_up, moving
+    counted = ["MOVE" if name == "moving" else f"{name.partition('_')[0].upper()}({name.partition('_')[2]})"
+               for name in WORDS["action"]]  # fmt: skip
+    clicked, switched = ([f"{verb}({one})" for one in WORDS[name]] for verb, name in
+                         (("CLICK", "role"), ("SWITCH", "category")))  # fmt: skip
+    for kind, names in (
+        ("key", keys), ("presses", keys), ("click", [f"CLICK({one})" for one in BUTTONS]),
+        ("scroll", [f"SCROLL({one})" for one in DIRECTIONS]), ("actions", counted), ("focus", switched),
+        ("switches", switched), ("target", clicked), ("targets", clicked), ("task", SAID),
+    ):  # fmt: skip
         for code, name in enumerate(names, 1):
-            place: list[Any] = [record(kind), slice(None), slice(None), slice(None), slice(None)]
-            place[column + 1] = code
-            table[tuple(place)] = _INDEX[f"{kind.upper()}({name})"]
-    for code, name in enumerate(_WORDS["class"], 1):
-        plain = {"TEXT": "TYPE", "EDIT": "EDIT", "COMMAND": "HOTKEY"}.get(name, f"PRESS({name})")
-        for kind in ("key", "presses"):
-            table[record(kind), code] = _INDEX[plain]
-        if name == "COMMAND":
-            for number, command in enumerate(_WORDS["command"], 1):
-                if command != "none":
-                    table[record("key"), code, number] = _INDEX[f"HOTKEY({command})"]
-    table[record("move")] = table[record("stroke")] = table[record("actions")] = _INDEX["MOVE"]
-    table[record("gap")] = _INDEX["UNOBSERVED"]
+            table[_RECORD[kind], code] = _INDEX[name]
+    for number, command in enumerate(WORDS["command"], 1):
+        if command != "none":
+            table[_RECORD["key"], WORDS["class"].index("COMMAND") + 1, number] = _INDEX[f"HOTKEY({command})"]
+    table[_RECORD["typing"]] = _INDEX["TYPE"]
+    table[_RECORD["move"]] = table[_RECORD["stroke"]] = _INDEX["MOVE"]
     return table
 
 
 _ACTION = _table()
+_PAUSES = np.isin(np.arange(len(_RECORD)), [_RECORD[one] for one in ("key", "typing", "click", "scroll", "stroke")])
+"""Kinds of record whose own ``gap`` is a pause. How long another program had the focus is none."""
 
 
-def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bools]:
     """Tokens of records in order; the record that each stands for; and which of them are unobserved time.
 
-    A pause of two seconds or more before a record becomes ``WAIT``; a typing run with edits ``TYPE`` and ``EDIT``.
+    A pause of two seconds or more before a record becomes ``WAIT``; a typing run with edits ``TYPE`` and ``EDIT``;
+    a gap, which stands once in each scope, is one ``UNOBSERVED``.
     """
-    _, classes, commands, buttons, directions = _ACTION.shape
-    flat = (((c.record * classes + c.klass) * commands + c.command) * buttons + c.button) * directions + c.direction
-    action = _ACTION.reshape(-1)[flat]
-    typing = c.record == _WORDS["record"].index("typing")
-    gap_row = c.record == _WORDS["record"].index("gap")
-    amount = _bucket(np.where(typing, c.n_text, c.n), AMOUNTS - 1, c.coarse)
-    time = _bucket(np.where(gap_row, c.gap, c.duration), TIMES - 1, c.coarse)
+    _, words, commands = _ACTION.shape
+    action = _ACTION.reshape(-1)[(c.record * words + c.word) * commands + c.command]
+    typing, gap_row = c.record == _RECORD["typing"], c.record == _RECORD["gap"]
+    single = (c.record == _RECORD["key"]) & ((action == _INDEX["TYPE"]) | (action == _INDEX["EDIT"]))
+    amount = _bucket(np.where(typing, c.n_text, c.n), AMOUNTS - 1, c.coarse) + single
+    time = _bucket(np.where(gap_row, c.seconds, c.duration), TIMES - 1, c.minute)
     pointer = np.where((c.dx == 0) & (c.dy == 0), 0, _EIGHTHS[np.sign(c.dy) + 1, np.sign(c.dx) + 1])
-    main = ((action * AMOUNTS + amount) * TIMES + time) * POINTERS + pointer
-    pause = _bucket(c.gap, TIMES - 1, c.coarse)
-    waits = (pause >= WAIT_FROM) & ~gap_row
+    around = _around(c)
+    room = CATEGORIES * NUMBERS
+    main = ((action * AMOUNTS + amount) * TIMES + time) * POINTERS * room + pointer * room + around
+    pause = _pause(c, gap_row)
+    waits = pause >= WAIT_FROM
     edits = typing & (c.n_edit > 0)
-    # each record gives one to three tokens: WAIT, itself, EDIT
-    count = 1 + waits.astype(np.int64) + edits
+    # each record gives none to three tokens: WAIT, itself, EDIT
+    count = ~_told_before(c, gap_row) + waits.astype(np.int64) + edits
     ends = np.cumsum(count)
     out = np.empty(int(ends[-1]) if ends.size else 0, np.int32)
     first = ends - count
-    out[first[waits]] = (_INDEX["WAIT"] * AMOUNTS * TIMES + pause[waits]) * POINTERS
-    out[first + waits] = main
+    itself = count > 0
+    out[first[waits]] = (_INDEX["WAIT"] * AMOUNTS * TIMES + pause[waits]) * POINTERS * room + around[waits]
+    out[(first + waits)[itself]] = main[itself]
     edited = _bucket(c.n_edit[edits], AMOUNTS - 1, c.coarse[edits])
-    out[ends[edits] - 1] = (_INDEX["EDIT"] * AMOUNTS + edited) * TIMES * POINTERS
+    out[ends[edits] - 1] = (_INDEX["EDIT"] * AMOUNTS + edited) * TIMES * POINTERS * room + around[edits]
     source = np.repeat(np.arange(c.record.size), count)
     return out, source, gap_row[source]
 
@@ -169,29 +212,85 @@ _EIGHTHS = np.array([[6, 7, 8], [5, 0, 1], [4, 3, 2]], np.int32)
 """By sign of dy (up, none, down) and dx (left, none, right)."""
 
 
-def mapping() -> list[tuple[str, str, str]]:
-    """(our action, OpenCUA / AgentNet action, OWA event), for the reference page.
+def _pause(c: Columns, gap_row: Bools) -> Ints:
+    """log2 bucket of the seconds before each record in which nothing was done; 0 before a gap.
 
-    OpenCUA: the reduced PyAutoGUI actions of AgentNet (xlang-ai/OpenCUA). OWA: topics of open-world-agents' MCAP files.
-    What theirs say and ours cannot: characters, key names, coordinates, window titles.
+    Where times are finer than a minute: since the latest end of all records before it, of whatever scope; nothing is
+    said where a record without such a time may lie in between. Where they are minutes: as the record says it, which is
+    a pause within its own scope.
     """
-    return [
-        (
-            "TYPE(n)",
-            "pyautogui.write(<n characters>), text unknown",
-            "n pairs of `keyboard` press and release, vk unknown",
-        ),
-        ("EDIT(n)", "pyautogui.press('backspace', presses=n)", "n pairs of `keyboard` events, vk 0x08 or 0x2E"),
-        ("HOTKEY(copy) …", "pyautogui.hotkey('ctrl', 'c') …", "`keyboard` chord"),
-        ("HOTKEY", "pyautogui.hotkey(…), keys unknown", "`keyboard` chord, vk unknown"),
-        ("PRESS(ENTER) …", "pyautogui.press('enter') …", "`keyboard` press and release"),
-        ("CLICK(left)", "pyautogui.click(), x and y unknown", "`mouse` click, x and y unknown"),
-        ("CLICK(right)", "pyautogui.rightClick()", "`mouse` click, button right"),
-        ("SCROLL(down, n)", "pyautogui.scroll(-n)", "`mouse` scroll, dy = -n"),
-        ("MOVE + pointer bucket", "pyautogui.moveRel(<direction>, <bucket>)", "`mouse/raw` displacement, summed"),
-        ("WAIT(n s)", "computer.wait()", "a pause between messages"),
-        ("UNOBSERVED(n s)", "(none: their recorders do not say)", "(none)"),
-        ("END", "computer.terminate()", "end of the file"),
-        ("SWITCH(category)", "(none)", "`window`, title unknown (scope `context`, not recorded yet)"),
-        ("CLICK(role)", "pyautogui.click() on an element of that role", "(scope `target`, not recorded yet)"),
-    ]
+    said = np.where(c.minute & _PAUSES[c.record], np.minimum(c.gap, TIMES - 1), 0)
+    if c.minute.all():
+        return said
+    session = np.cumsum(c.first) * _LONG_MS
+    fine = np.flatnonzero(~c.minute)
+    start = session[fine] + c.ms[fine]
+    end = start + 1000 * np.where(gap_row[fine], c.seconds[fine], c.duration[fine]).astype(np.int64)
+    begins = np.ones(fine.size, np.bool_)
+    begins[1:] = session[fine[1:]] != session[fine[:-1]]
+    before = np.empty_like(end)
+    before[1:] = np.maximum.accumulate(end)[:-1]
+    before[begins] = session[fine[begins]]
+    idle = np.maximum(start - before, 0) // 1000
+    if c.minute.any():
+        # how many such records there are up to here, and up to the beginning of the minute of the one before
+        so_far = np.cumsum(c.minute)
+        line = session + c.ms
+        last = np.concatenate([[0], start[:-1]])
+        last[begins] = session[fine[begins]]
+        minute = last - (last % _LONG_MS) % _MINUTE_MS
+        place = np.searchsorted(line, minute)
+        idle[so_far[fine] != np.where(place > 0, so_far[place - 1], 0)] = 0
+    idle[gap_row[fine]] = 0
+    found = said.astype(np.int64)
+    found[fine] = np.minimum(_BUCKETS[np.minimum(idle, _BUCKETS.size - 1)], TIMES - 1)
+    return found
+
+
+def _told_before(c: Columns, gap_row: Bools) -> Bools:
+    """Gap records that another scope's gap record has said already."""
+    found = np.zeros(c.record.size, np.bool_)
+    gaps = np.flatnonzero(gap_row)
+    if gaps.size < 2:
+        return found
+    session = np.cumsum(c.first)[gaps]
+    order = np.lexsort((c.scope[gaps], c.seconds[gaps], c.ms[gaps], session))
+    keys = np.stack([session, c.ms[gaps], c.seconds[gaps], c.scope[gaps]])[:, order]
+    fresh = np.ones((2, order.size), np.bool_)  # another gap; another gap or the same one in another scope
+    fresh[0, 1:] = (keys[:3, 1:] != keys[:3, :-1]).any(0)
+    fresh[1, 1:] = fresh[0, 1:] | (keys[3, 1:] != keys[3, :-1])
+    gap, run = np.cumsum(fresh[0]), np.flatnonzero(fresh[1])
+    # two gaps may look alike: the second of one scope is the second of the other
+    number = np.arange(order.size) - np.repeat(run, np.diff(np.append(run, order.size)))
+    _, kept = np.unique(gap * (order.size + 1) + number, return_index=True)
+    found[gaps] = True
+    found[gaps[order[kept]]] = False
+    return found
+
+
+def _around(c: Columns) -> Ints:
+    """The category in focus and the task in hand of each record, as one number."""
+    focus, said = c.record == _RECORD["focus"], c.record == _RECORD["task"]
+    lost = (c.record == _RECORD["gap"]) & (c.scope == WORDS["scope"].index("context"))
+    category = _holding(c, focus | lost, np.where(focus, c.word, 0)) if focus.any() else 0
+    if not said.any():
+        return np.zeros(c.record.size, np.int64) + np.multiply(category, NUMBERS)
+    begun = c.word == WORDS["outcome"].index("begin") + 1
+    task = np.where(said, c.task, _holding(c, said, np.where(begun, c.task, 0)))
+    found: Ints = np.multiply(category, NUMBERS) + task
+    return found
+
+
+def _holding(c: Columns, marks: Bools, values: Ints) -> Ints:
+    """What the last mark before each record in its session said; 0 where only a minute is known that has a mark."""
+    places = np.flatnonzero(marks | c.first)
+    found = np.repeat(np.where(marks[places], values[places], 0), np.diff(np.append(places, marks.size)))
+    if c.minute.any():
+        minute = c.ms // _MINUTE_MS
+        fresh = c.first.copy()
+        fresh[1:] |= minute[1:] != minute[:-1]
+        number = np.cumsum(fresh) - 1
+        marked = np.zeros(int(number[-1]) + 1, np.bool_)
+        marked[number[marks]] = True
+        found[marked[number] & c.minute] = 0
+    return found

@@ -10,8 +10,9 @@ import os
 
 from desktop_logger.inspection.rows import Field
 
-from .actions import ACTIONS, AMOUNTS, CATEGORIES, POINTERS, TIMES, TOKENS, WAIT_FROM, mapping
+from .actions import ACTIONS, AMOUNTS, CATEGORIES, NUMBERS, POINTERS, TIMES, TOKENS, WAIT_FROM
 from .arrow import ALL_FIELDS, SCHEMA_VERSION, kind_of, units
+from .elsewhere import mapping
 from .sequences import LENGTH, SPLITS
 
 
@@ -79,27 +80,43 @@ def page() -> str:
         f"A token is one number below {TOKENS:,}, the same in every dataset:",
         "",
         "```",
-        f"token = ((action * {AMOUNTS} + amount) * {TIMES} + time) * {POINTERS * CATEGORIES} + pointer",
+        f"token = ((((action * {AMOUNTS} + amount) * {TIMES} + time) * {POINTERS} + pointer) * {CATEGORIES} + category) * {NUMBERS} + task",
         "```",
         "",
         f"- *action*: {', '.join(f'{number} `{name}`' for number, name in enumerate(ACTIONS))}",
         "- *amount*: log2 bucket of how many keys, clicks or steps; 0 where there is no amount",
         "- *time*: log2 bucket of seconds: how long it lasted; for `WAIT` and `UNOBSERVED`, how long that was",
         "- *pointer*: 0 none; 1-8 the eighth of the circle that the pointer went to, from the right, clockwise",
-        "- *category*: always 0: the scope `context` is not recorded by this version, nor is `target`",
+        "- *category*: the kind of application in focus, from 1 in the order of the list above; 0: not granted, or not known",
+        "- *task*: number of the task in hand; 0: none was begun in this session, or it is not known",
         "",
-        f"A pause of bucket {WAIT_FROM} or more before a record becomes `WAIT`; a typing run with edits becomes `TYPE` and `EDIT`.",
+        "Rules:",
+        "",
+        "- A typing run with edits becomes `TYPE` and `EDIT`. Under `events` each press is a token of its own, `TYPE(1)`.",
+        f"- A pause of bucket {WAIT_FROM} or more before a record becomes `WAIT`. Under `events` and `bursts` it is time in which",
+        "  nothing was done in any scope, counted from the end of all that came before it. Under `coarse`, where times are",
+        "  minutes, it is the pause within the scope of the action that follows, as its column `gap` says.",
+        "- A gap stands once in each scope and is one `UNOBSERVED` token.",
+        "- Where `pointer` and `target` are both granted, a click stands twice: by its button and by what was under it. Whether",
+        "  it was single, double or a drag is in the rows (`click`), not in the tokens.",
+        "- **Under `coarse` and `counts` the order of scopes within a minute is not recorded**: each minute's keyboard records",
+        "  come first, then pointer, context, target, task, each in its own order. So what follows what across scopes is known",
+        "  from one minute to the next only, and category and task are 0 in a minute in which they change. The same holds for",
+        "  records of `form` `coarse` within `events` and `bursts`, which stand at the start of their minute; no `WAIT` is",
+        "  counted across them.",
+        "- A session knows its focus from its beginning (it is said anew); a task only if it was begun in the same session.",
         "",
         "## As other projects say it",
         "",
-        "AgentNet (OpenCUA) reduces recordings to PyAutoGUI calls; open-world-agents keeps input events in MCAP. What theirs",
-        "hold and ours never does: characters, key names, screen coordinates, screenshots, window titles. What ours holds",
-        "and theirs do not: how long nothing was observed.",
+        "AgentNet (OpenCUA) reduces recordings to calls of PyAutoGUI and of its own `computer`; open-world-agents keeps input",
+        "events in MCAP. What theirs hold and ours never does: characters, key names, screen coordinates, screenshots, window",
+        "titles. What ours holds and theirs do not: how long nothing was observed, and what kind of element was clicked.",
+        "Names in code are theirs: `tests/foreign/vocabularies.toml` says which version they were read in.",
         "",
         "| here | OpenCUA / AgentNet | OWA |",
         "|---|---|---|",
     ]
-    lines += [f"| `{ours}` | {cua} | {owa} |" for ours, cua, owa in mapping()]
+    lines += [f"| `{one.ours}` | {one.agentnet} | {one.owa} |" for one in mapping()]
     return "\n".join([*lines, ""])
 
 

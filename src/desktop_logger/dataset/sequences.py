@@ -37,8 +37,10 @@ SPLITS = {"train": range(13), "validation": range(13, 14), "test": range(14, 16)
 """Which split groups are which: 13, 1 and 2 of 16, so about 81, 6 and 13 per cent of the people."""
 _START, _END = token(ACTIONS.index("START")), token(ACTIONS.index("END"))
 _WORDS = {field.name: field.words for field in FIELDS if field.kind == "words"}
-_NUMBERS = ("n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds")
-_READ = ("profile", "session", "split_group", "record", "class", "command", "button", "direction", *_NUMBERS)
+_NUMBERS = ("task", "n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds")
+_SAY_WHAT = ("class", "button", "direction", "action", "category", "role", "outcome")
+"""Of these a record has one at most."""
+_READ = ("profile", "session", "split_group", "record", "scope", "t", "form", "command", *_SAY_WHAT, *_NUMBERS)
 
 
 class Built(NamedTuple):
@@ -66,7 +68,7 @@ def schema() -> Any:
             arrow.field("tokens", arrow.list_(arrow.int32()), metadata={"meaning": f"0 to {TOKENS - 1}"}),
             arrow.field("mask", arrow.list_(arrow.bool_()), metadata={"meaning": "true: observed"}),
         ],
-        {"desktop-logger.schema": "sequences-1"},
+        {"desktop-logger.schema": "sequences-2"},
     )
 
 
@@ -158,16 +160,24 @@ def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[A
 
     profile = rows["profile"].combine_chunks()
     profile = profile.chunk(0) if hasattr(profile, "num_chunks") else profile
-    coarse = np.array([word == "coarse" for word in profile.dictionary.to_pylist()], np.bool_)
+    by_minutes = np.array([word in ("coarse", "counts") for word in profile.dictionary.to_pylist()], np.bool_)
+    buckets = np.array([word == "coarse" for word in profile.dictionary.to_pylist()], np.bool_)
+    place = profile.indices.to_numpy()
     values = {name: numbers(name) for name in _NUMBERS}
-    # a gap row's length takes the place of its pause
-    gap = np.where(values["seconds"] > 0, values["seconds"], values["gap"])
+    formed = codes("form", absent=True) > 0
+    session = rows["session"].to_numpy()
+    first = np.ones(session.size, np.bool_)
+    first[1:] = session[1:] != session[:-1]
+    scale = np.where(by_minutes, 60_000.0, 1000.0)[place]
+    said = [codes(name, absent=True) for name in _SAY_WHAT if rows[name].null_count < rows.num_rows]
     found = Columns(
-        codes("record", absent=False), codes("class", absent=True), codes("command", absent=True),
-        codes("button", absent=True), codes("direction", absent=True), values["n_text"], values["n_edit"], values["n"],
-        values["dx"], values["dy"], values["duration"], gap, coarse[profile.indices.to_numpy()],
+        record=codes("record", absent=False), scope=codes("scope", absent=False),
+        word=sum(said, np.zeros(session.size, np.int32)), command=codes("command", absent=True),
+        ms=np.rint(rows["t"].to_numpy() * scale).astype(np.int64), coarse=buckets[place] | formed,
+        minute=by_minutes[place] | formed, first=first,
+        **values,
     )  # fmt: skip
-    return found, rows["session"].to_numpy(), rows["split_group"].to_numpy()
+    return found, session, rows["split_group"].to_numpy()
 
 
 def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals) -> Any:

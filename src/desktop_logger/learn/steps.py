@@ -2,7 +2,8 @@
 
 A step is a token that is an action. ``WAIT`` becomes the step's own ``wait`` (the pause before it, a log2 bucket of
 seconds); ``EDIT`` right after ``TYPE`` becomes its ``edits``; ``START`` and ``END`` are where segments are cut;
-``UNOBSERVED`` is seen and never asked for, nor is what follows it.
+``UNOBSERVED`` is seen and never asked for, nor is what follows it; what people say of their
+tasks is seen and never asked.
 
 Invariants: whatever tokens the vocabulary has are taken as they are (``dataset.actions``); a run of steps is whole time
 without a cut; nothing is read from a dataset for which an erasure waits.
@@ -27,7 +28,7 @@ VIEWS = ("full", "macro")
 """``full``: every step with its amount and times. ``macro``: equal steps that follow each other without a pause are
 one, without amounts: the same question whatever profile the data has."""
 
-NOT_ACTIONS = ("PAD", "START", "END", "WAIT", "UNOBSERVED")
+NOT_ACTIONS = ("PAD", "START", "END", "WAIT", "UNOBSERVED", *actions.SAID)
 WAITS = actions.TIMES
 _BLOCK = 1 << 20
 
@@ -43,7 +44,7 @@ class Steps(NamedTuple):
     """(steps, n): the token's other parts, and ``edits`` last."""
     wait: Array
     asked: Array
-    """Whether it may be asked for: observed, and so was what came before it."""
+    """Whether it may be asked for: an action, observed, and so was what came before it."""
     place: Array
     """Number of the step in its run, from 0."""
     session: Array
@@ -205,7 +206,7 @@ def _steps(session: Array, group: Array, sequence: Array, lengths: Array, tokens
     missing = np.bincount(of_session, unseen.astype(float)) if run.size else np.zeros(0)
     numbers = np.concatenate([parts[keep], edits[keep][:, None]], 1)
     return Steps(
-        kinds, kinds, numbers, wait, (inside > 0) & ~unseen & ~after_unseen,
+        kinds, kinds, numbers, wait, (inside > 0) & possible()[kinds] & ~after_unseen,
         inside, of_session, group[owner][keep], missing[of_session].astype(np.int32),
     )  # fmt: skip
 
