@@ -91,6 +91,28 @@ def replace(path: str, data: bytes) -> None:
     sync_folder(os.path.dirname(path))
 
 
+_CACHEDIR = (
+    b"Signature: 8a477f597d28d172789f06886806bc55\n"
+    b"# Keys of desktop-logger. Backups must not hold them: what you delete has to be gone from every copy.\n"
+)
+_TIME_MACHINE = b"com.apple.metadata:com_apple_backup_excludeItem"
+
+
+def keep_from_backups(folder: str) -> None:
+    """Mark a folder as one that backups leave out, by the marks that the platform has (segment-format.md, 5).
+
+    A volume that cannot hold the mark is no error: the folder is as useful there, and the marks are requests anyway.
+    """
+    replace(os.path.join(folder, "CACHEDIR.TAG"), _CACHEDIR)
+    if sys.platform == "darwin":
+        import ctypes
+        import plistlib
+
+        # what CSBackupSetItemExcluded writes for an item wherever it is moved; Python has no setxattr on macOS
+        value = plistlib.dumps("com.apple.backupd", fmt=plistlib.FMT_BINARY)
+        ctypes.CDLL(None).setxattr(os.fsencode(folder), _TIME_MACHINE, value, ctypes.c_size_t(len(value)), 0, 0)
+
+
 _PIECE = 1 << 20
 
 

@@ -1,11 +1,17 @@
-"""What reaches the medium: each platform's own call, at the edge of the system. On macOS and Windows it did not run."""
+"""What reaches the medium and what backups are told, by each platform's own call, at the edge of the system.
+
+On macOS and Windows it did not run.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import plistlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,3 +70,28 @@ def test_elsewhere_without_fdatasync_a_sync_is_a_whole_one(monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", made.append)
     disk.sync(7)
     assert made == [7]
+
+
+TIME_MACHINE = bytes.fromhex(
+    "62706c6973743030 5f1011636f6d2e6170706c652e6261636b757064 08 000000000000 0101 0000000000000001 0000000000000000"
+    "000000000000001c".replace(" ", "")
+)
+"""What a Mac was seen to hold in the attribute of an item that Time Machine leaves out."""
+
+
+def test_on_macos_time_machine_is_asked_to_leave_a_folder_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[object, ...]] = []
+
+    def setxattr(path: bytes, name: bytes, value: bytes, *more: object) -> int:
+        told.append((path, name, value, *(getattr(one, "value", one) for one in more)))
+        return -1  # a volume without attributes: the request is made, and nothing depends on it
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda *_: 0)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace(setxattr=setxattr))
+    disk.keep_from_backups(str(tmp_path))
+    assert plistlib.loads(TIME_MACHINE) == "com.apple.backupd"
+    name = b"com.apple.metadata:com_apple_backup_excludeItem"
+    assert told == [(os.fsencode(tmp_path), name, TIME_MACHINE, len(TIME_MACHINE), 0, 0)]
+    assert (tmp_path / "CACHEDIR.TAG").exists()

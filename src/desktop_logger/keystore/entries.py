@@ -22,10 +22,6 @@ from . import keys
 MAGIC = b"desktop-logger/keystore/v1\n"
 SUFFIX = ".key"
 LARGEST_ENTRY = 1 << 20
-_CACHEDIR = (
-    b"Signature: 8a477f597d28d172789f06886806bc55\n"
-    b"# Keys of desktop-logger. Backups must not hold them: what you delete has to be gone from every copy.\n"
-)
 
 
 class Stanza(NamedTuple):
@@ -147,7 +143,7 @@ def remove_entries(home: Home, gone: Collection[str]) -> None:
 def create_folder(home: Home, epoch: int) -> None:
     """An empty keystore for this epoch."""
     home.create(home.keystore)
-    disk.replace(os.path.join(home.keystore, "CACHEDIR.TAG"), _CACHEDIR)
+    disk.keep_from_backups(home.keystore)
     keys.create(home, epoch)
 
 
