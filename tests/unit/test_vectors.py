@@ -20,6 +20,7 @@ from desktop_logger.errors import IntegrityError, Unreadable
 from desktop_logger.keystore import entries, keys
 from desktop_logger.ledger import chain
 from desktop_logger.paths import Home
+from desktop_logger.records.profiles import PROFILES, SCOPES
 from desktop_logger.sealing import Kek, Reader, ReaderKey, ReaderPair, hexdigest, parse_canonical
 from desktop_logger.segments import reading as parts_reading
 from desktop_logger.segments.format import stanza_info
@@ -162,6 +163,17 @@ def test_the_independent_reader_shares_no_code_and_stays_short() -> None:
     assert len(text.splitlines()) <= 400
     imported = set(re.findall(r"^(?:from|import) ([a-z0-9_]+)", text, re.MULTILINE))
     assert imported - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def test_the_independent_reader_and_the_specification_know_what_the_program_knows() -> None:
+    assert (tuple(verify_store.SCOPES), set(verify_store.PROFILES)) == (SCOPES, set(PROFILES))
+    assert verify_store.KINDS == chain.KINDS
+    text = (ROOT / "docs/reference/segment-format.md").read_text("utf-8")
+    assert json.dumps(list(SCOPES)) in text
+    table = text.partition("| kind | facts |")[2].partition("\n\n")[0]
+    assert set(
+        re.findall(r"`([a-z]+(?:\.[a-z]+)?)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))
+    ) == (chain.KINDS)
 
 
 def test_an_outsider_reads_a_whole_store(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from desktop_logger.records.layout import CLICK, KEY, RECORD
+from desktop_logger.records.layout import CLICK, FOCUS, KEY, RECORD, TARGET, TASK
+from desktop_logger.records.profiles import SCOPES as EVERY
 from desktop_logger.sealing import StreamKeys, canonical, digest, hexdigest, parse_canonical
 from desktop_logger.segments.format import DATA, FINAL, MAGIC, Header, key_context, part_aad
 from desktop_logger.segments.writing import PART as PREFIX
@@ -22,7 +23,7 @@ FOLDER = os.path.join(os.path.dirname(__file__), "data")
 SEGMENT, OTHER, ROOT, PART = "5e" * 16, "07" * 16, bytes(range(32)), 64
 SCOPES = ("keyboard", "pointer")
 SIZE = 5 + 2 * (28 + PART) + 32
-_KINDS = {"keyboard": KEY, "pointer": CLICK}
+_KINDS = {"keyboard": KEY, "pointer": CLICK, "context": FOCUS, "target": TARGET, "task": TASK}
 
 
 def put(name: str, kind: str, expect: str, why: str, data: bytes, **fields: str) -> None:
@@ -111,10 +112,10 @@ def segments() -> None:
     start = [at + n * SIZE for n in range(4)]
     frame = [good[start[n] : start[n + 1]] for n in range(3)]
 
-    def records(plains: Callable[[str, int], bytes] = plain) -> dict[str, str]:
+    def records(plains: Callable[[str, int], bytes] = plain, scopes: tuple[str, ...] = SCOPES) -> dict[str, str]:
         from desktop_logger.segments.reading import unpack
 
-        every = b"".join(unpack(plains(scope, n)).tobytes() for n in range(3) for scope in SCOPES)
+        every = b"".join(unpack(plains(scope, n)).tobytes() for n in range(3) for scope in scopes)
         return {"root": ROOT.hex(), "records": hexdigest(every)}
 
     put("ok-own", "segment", "ok", "sealed, opened with its root", good, **said, **records())
@@ -126,6 +127,18 @@ def segments() -> None:
     one_head = head_bytes(one)
     body = file_of(one_head, parts_of(one_head, one))
     put("ok-one-scope", "segment", "ok", "one scope granted", body, **facts(body, one_head))
+    five = header(commits=EVERY, scopes=list(EVERY), parts=dict.fromkeys(EVERY, PART))
+    five_head = head_bytes(five)
+    body = file_of(five_head, parts_of(five_head, five))
+    put(
+        "ok-five-scopes",
+        "segment",
+        "ok",
+        "every scope granted",
+        body,
+        **facts(body, five_head),
+        **records(scopes=EVERY),
+    )
     cut = good[: start[2]]
     put("open", "segment", "open", "two frames, not closed", cut, **facts(cut, head, how="open"))
     put("open-empty", "segment", "open", "no frame yet", head, **facts(head, head, how="open"))
@@ -265,6 +278,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     "tick-0": {"tick_s": 0},
     "tick-3601": {"tick_s": 3601},
     "scopes-order": {"scopes": ["pointer", "keyboard"]},
+    "scopes-later": {
+        "scopes": ["keyboard", "task", "pointer"],
+        "parts": dict.fromkeys(("keyboard", "task", "pointer"), PART),
+    },
     "scopes-none": {"scopes": []},
     "scopes-twice": {"scopes": ["keyboard", "keyboard", "pointer"]},
     "scopes-unknown": {"scopes": ["clipboard"]},

@@ -7,7 +7,7 @@ from typing import Any
 
 from desktop_logger import keystore
 from desktop_logger.keystore import keys
-from desktop_logger.ledger.chain import FIRST, FOLDED_DIGITS, write_line
+from desktop_logger.ledger.chain import FIRST, FOLDED_DIGITS, KINDS, write_line
 from desktop_logger.sealing import (
     Kek,
     ReaderKey,
@@ -156,6 +156,8 @@ def ledgers() -> None:
         return b"".join(chain(facts, change))
 
     make("ok", "ok", "five entries")
+    every = [first, *({"kind": kind} for kind in sorted(KINDS - {"ledger.created", "checkpoint"}))]
+    make("ok-kinds", "ok", "every kind but a checkpoint", b"".join(chain(every)), signer(len(every) + 1).public.hex())
     make("ok-one", "ok", "only its creation", lines[0], signer(2).public.hex())
     make("ok-coming", "ok", "the key on disk is signer.new", signers=f"{signer(5).public.hex()} {last}")
     make("ok-torn", "ok", "a torn last line does not count", good + b'{"day":"20')

@@ -28,11 +28,13 @@ except ImportError:
 LABEL = b"desktop-logger/v1/"
 SUITE = "MLKEM768_X25519+HKDF-SHA256+AES-256-GCM"
 SEGMENT, ENTRY, KEYS = (f"desktop-logger/{name}/v1\n".encode() for name in ("segment", "keystore", "keys"))
-SCOPES, PROFILES = ["keyboard", "pointer", "context", "target"], ["events", "bursts", "coarse", "counts"]
+SCOPES = ["keyboard", "pointer", "context", "target", "task"]
+PROFILES = ["events", "bursts", "coarse", "counts"]
 FIRST = "0" * 64
 KINDS = {
-    "ledger.created", "consent.given", "consent.withdrawn", "started", "stopped", "segment.opened", "segment.sealed",
-    "segment.recovered", "approved", "released", "erased.intent", "erased.done", "erasure.requested", "checkpoint",
+    "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped", "segment.opened",
+    "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done", "erasure.requested",
+    "acknowledged", "checkpoint",
 }  # fmt: skip
 
 
