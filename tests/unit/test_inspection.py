@@ -45,11 +45,15 @@ from desktop_logger.records.layout import (
     RECORD,
     SCROLL,
     STROKE,
+    SWITCHES,
+    TARGET,
+    TARGETS,
+    TASK,
     TYPING,
     VEILED_KINDS,
     describe,
 )
-from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS, PROFILES, SCOPES, TASKS, Profile
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, PROFILES, SCOPES, TASKS, Profile
 from desktop_logger.segments.reading import RECORDS
 
 START = 1_780_000_020.0
@@ -280,6 +284,50 @@ def test_the_page_is_whole_and_loads_nothing(summary: Summary) -> None:
     for said in ("COMMAND", "paused", "AAAA-BBBB", "as classes"):
         assert said in text
     assert "Nothing is recorded" in page(Summary(), FACTS)
+
+
+def around() -> Summary:
+    """Two categories in front, three elements clicked, a task that was begun twice and ended once."""
+    focus = records((0, FOCUS, Category.EDITOR, 0, 0, 0, 0), (3000, FOCUS, Category.MAIL, 0, 0, 0, 0))
+    clicked = records((5, TARGET, Role.MENU_ITEM, 2, 1, 0, 0), (6, TARGET, Role.LINK, 1, 1, 0, 0))
+    said = records(*((t, TASK, 7, outcome, 0, 0, 0) for t, outcome in enumerate((1, 1, 2))))
+    summary = Summary()
+    summary.add(Span("s", START, START + 4000), EVENTS, {"context": [focus], "target": [clicked], "task": [said]})
+    return summary
+
+
+def test_categories_roles_and_tasks_are_shown_in_words_and_on_the_page() -> None:
+    lines = drawing.text(around(), ascii_only=True)
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    for line in (r"mail +1 h 5 min", r"editor +1 min", r"menu item +2  #+", r"link +1  #+", r"task 7 +begin 2, ok 1"):
+        assert re.search(f"^  {line}$", text, re.MULTILINE), line
+    text = page(around(), FACTS)
+    for cells in (("mail", "1 h 5 min"), ("task 7", "begin 2, ok 1")):
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in text
+    assert '<td>menu item</td><td class="number">2</td>' in text
+    checker = _Checker()
+    checker.feed(text)
+    assert checker.open == []
+
+
+def test_who_granted_none_of_these_sees_no_word_of_them(summary: Summary) -> None:
+    for said in ("In front", "Clicked", "Tasks", "Changes to an application"):
+        assert said not in "\n".join(drawing.text(summary))
+        assert f"<h2>{said}" not in page(summary, FACTS)
+
+
+def test_under_counts_changes_and_clicks_are_numbers_with_noise() -> None:
+    changes = records((0, SWITCHES, Category.CHAT, 5, 0, 0, 0), (0, SWITCHES, Category.MAIL, 0xFFFE, 0, 0, 0))
+    clicked = records((0, TARGETS, Role.BUTTON, 9, 0, 0, 0))
+    counted = Summary()
+    counted.add(Span("s", START, START + 60), COUNTS, {"context": [changes], "target": [clicked]})
+    text = "\n".join(drawing.text(counted, ascii_only=True))
+    assert re.search(r"chat +about +5", text)
+    assert re.search(r"button +about +9", text)
+    assert "mail" not in text
+    assert "In front" not in text
+    assert '<td>chat</td><td class="number">5</td>' in page(counted, FACTS)
 
 
 def rows_of(path: Path, form: str) -> list[Row]:

@@ -124,6 +124,13 @@ def in_words(row: dict[str, int | float | str]) -> str:
     return f"{row['t']:>10}  {row['record']:<7} {rest}"
 
 
+_MORE = (
+    ("context", "In front", "the category of the application; never its name, a title or an address"),
+    ("target", "Clicked", "the role of the element; never its name, value or place"),
+    ("task", "Tasks", "what you say you begin and end, by its number in the policy"),
+)
+
+
 def _facts(place: Home) -> Facts:
     """What the page says about storage and readers, as far as there is a receipt."""
     from desktop_logger.consent import identity, validation
@@ -143,8 +150,11 @@ def _facts(place: Home) -> Facts:
     except NoConsent:
         return Facts(readers, stored)
     processing = receipt.processing
-    stored.insert(2, ("How finely", processing.profile))
-    stored.insert(3, ("How long", f"{processing.retention_days} days, then it is deleted by itself"))
+    granted = [one.id for one in processing.scopes if one.granted]
+    more = [(name, how) for scope, name, how in _MORE if scope in granted]
+    stored[2:2] = more
+    stored.insert(2 + len(more), ("How finely", processing.profile))
+    stored.insert(3 + len(more), ("How long", f"{processing.retention_days} days, then it is deleted by itself"))
     for one in processing.recipients:
         what = f"what you release of {', '.join(one.scopes)}"
         readers.append(

@@ -35,6 +35,20 @@ def text(summary: Summary, *, ascii_only: bool = False, title: str = "Recorded o
         lines += bars(dict(summary.commands.most_common()), about, ascii_only=ascii_only)
     done = ", ".join(plural(max(summary.pointer[name + "s"], 0), noun) for name, noun in _ACTIONS)
     lines += ["", f"Pointer   {about}{done}"]
+    if summary.context:
+        lines += ["", "In front, by category (which application it was is not stored)"]
+        stays = sorted(summary.context.items(), key=lambda one: -one[1])
+        lines += [f"  {name:<14}{about}{in_words(round(seconds))}" for name, seconds in stays]
+    for title_of, counted in (
+        ("Changes to an application, by its category", summary.switches),
+        ("Clicked, by role (which element it was is not stored)", summary.targets),
+    ):
+        if counted:
+            some = {name.replace("_", " "): times for name, times in counted.most_common() if times > 0}
+            lines += ["", title_of, *bars(some, about, ascii_only=ascii_only)]
+    if summary.tasks:
+        lines += ["", "Tasks, by their number in the policy (what you said of them)"]
+        lines += [f"  {task:<14}{said}" for task, said in summary.said_of_tasks().items()]
     lines += ["", *timeline(summary, ascii_only=ascii_only), "", *gaps(summary)]
     return lines
 

@@ -5,6 +5,7 @@ Every chart has its numbers in a table beside it; every text that comes from out
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
@@ -66,6 +67,7 @@ def page(summary: Summary, facts: Facts, *, title: str = "What is recorded on th
             "<h2>Pointer</h2>",
             *_counts("Action", {name: max(n, 0) for name, n in summary.pointer.items()}, "pointer"),
         ]
+        parts += _around(summary)
         parts += ["<h2>Not observed</h2>", *_gaps(summary)]
     parts += ["<h2>What is stored</h2>", *_rows(("What", "How it is kept"), facts.stored)]
     parts += ["<h2>Who can read it</h2>", *_rows(("Who", "Key fingerprint", "What they can open"), facts.readers)]
@@ -149,6 +151,30 @@ def _counts(what: str, counts: dict[str, int], kind: str) -> list[str]:
     )
     head = f'<th scope="col">{what}</th><th scope="col" class="number">Number</th><td></td>'
     return [f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"]
+
+
+def _around(summary: Summary) -> list[str]:
+    """What only some scopes hold: categories in front, changes between them, roles clicked, tasks."""
+    about = "at least " if summary.at_least else ""
+    parts = []
+    if summary.context:
+        stays = sorted(summary.context.items(), key=lambda one: -one[1])
+        rows = [(name, about + in_words(round(seconds))) for name, seconds in stays]
+        parts += ["<h2>In front</h2>", '<p class="dim">Which application it was is not stored.</p>']
+        parts += _rows(("Category", "How long"), rows)
+    if summary.switches:
+        parts += ["<h2>Changes to an application</h2>", *_counts("Category", _positive(summary.switches), "keyboard")]
+    if summary.targets:
+        parts += ["<h2>Clicked</h2>", '<p class="dim">Which element it was is not stored.</p>']
+        parts += _counts("Role", _positive(summary.targets), "pointer")
+    if summary.tasks:
+        parts += ["<h2>Tasks</h2>", '<p class="dim">By their number in the policy, and what you said of them.</p>']
+        parts += _rows(("Task", "Said"), list(summary.said_of_tasks().items()))
+    return parts
+
+
+def _positive(counts: Counter[str]) -> dict[str, int]:
+    return {name.replace("_", " "): times for name, times in counts.most_common() if times > 0}
 
 
 def _gaps(summary: Summary) -> list[str]:

@@ -42,6 +42,9 @@ _POINTER = {"click": "clicks", "scroll": "scrolls", "moving": "moves"}
 """What an action of ``counts`` counts as; of motion it is the seconds."""
 
 
+_OUTCOMES = [one.name.lower() for one in Outcome]
+
+
 class Span(NamedTuple):
     """One segment's stay on the time axis, Unix seconds."""
 
@@ -186,6 +189,15 @@ class Summary:
         for lapse in self.lapses:
             total[lapse.reason] += lapse.seconds
         return dict(sorted(total.items()))
+
+    def said_of_tasks(self) -> dict[str, str]:
+        """Task by its number in the policy's list → what was said of it, in words."""
+        said: dict[str, list[str]] = {}
+        for (task, outcome), times in sorted(
+            self.tasks.items(), key=lambda one: (one[0][0], _OUTCOMES.index(one[0][1]))
+        ):
+            said.setdefault(f"task {task}", []).append(f"{outcome.replace('_', ' ')} {times:,}")
+        return {task: ", ".join(words) for task, words in said.items()}
 
     def to_json(self) -> dict[str, Any]:
         """The shape of ``inspect --json``: tested, and stable for scripts."""
