@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Collection
@@ -21,9 +22,10 @@ from desktop_logger.consent.ceremony import Ceremony
 from desktop_logger.consent.grant import Grant
 from desktop_logger.consent.terminal import Terminal
 from desktop_logger.paths import Home
-from desktop_logger.records.classes import Button, Command, KeyClass, Reason
+from desktop_logger.records.classes import Button, Category, ClickKind, Command, KeyClass, Outcome, Reason, Role
 from desktop_logger.records.events import Batch, Event
-from desktop_logger.records.layout import CLICK, KEY, MOVE, Redacted
+from desktop_logger.records.layout import CLICK, FOCUS, KEY, MOVE, TARGET, TASK, Redacted
+from desktop_logger.records.profiles import SCOPES
 from desktop_logger.redaction import Redactor
 from desktop_logger.sealing import Signer, fingerprint
 
@@ -166,9 +168,22 @@ class FileBooks(StoreBooks):
 
 
 def events(presses: int) -> list[Event]:
-    """Typing, a correction, a command, two clicks and some motion, in one minute."""
-    made: list[Event] = [(200 + 150 * n, KEY, KeyClass.TEXT, 0, 0, 0) for n in range(presses)]
+    """A task, typing, a correction, a command, motion, two clicks and another program, in one minute."""
+    made: list[Event] = [(100, FOCUS, Category.EDITOR, 0, 0, 0), (150, TASK, 1, Outcome.BEGIN, 0, 0)]
+    made += [(200 + 150 * n, KEY, KeyClass.TEXT, 0, 0, 0) for n in range(presses)]
     made += [(30_000, KEY, KeyClass.EDIT, 0, 0, 0), (34_000, KEY, KeyClass.COMMAND, Command.COPY, 0, 0)]
     made += [(40_000 + 100 * n, MOVE, 0, 0, 90, -40) for n in range(10)]
-    made += [(45_000, CLICK, Button.LEFT, 1, 0, 0), (45_200, CLICK, Button.LEFT, 1, 0, 0)]
-    return made
+    for ms, kind in ((45_000, ClickKind.SINGLE), (45_200, ClickKind.DOUBLE)):
+        made += [(ms, CLICK, Button.LEFT, 1, 0, 0), (ms, TARGET, Role.LINK, kind, 0, 0)]
+    return [*made, (46_000, FOCUS, Category.BROWSER, 0, 0, 0), (50_000, TASK, 1, Outcome.OK, 0, 0)]
+
+
+def offering(offered: Collection[str] = SCOPES, read: Collection[str] = SCOPES) -> list[tuple[str, str]]:
+    """Changes to the example of a policy: scopes that people are asked about, and those that the reader may open."""
+    both = 'scopes = ["keyboard", "pointer"]'
+    task = '[[tasks]]\nid = "report"\ntext = {en = "a report", de = "ein Bericht", fr = "un rapport"}\n\n'
+    return [
+        (f"{both}   #", f"scopes = {json.dumps(list(offered))}   #"),
+        (f"{both}\n", f"scopes = {json.dumps(list(read))}\n"),
+        ("[[recipients]]  ", f"{task if 'task' in offered else ''}[[recipients]]  "),
+    ]

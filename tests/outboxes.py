@@ -11,7 +11,7 @@ from desktop_logger import bundle, disk, keystore
 from desktop_logger.bundle import FIRST, SUFFIX, Manifest
 from desktop_logger.consent import identity
 from desktop_logger.records.classes import Button, Direction, KeyClass
-from desktop_logger.records.layout import CLICK, KEY, RECORD_FIELDS, SCROLL, STROKE, TYPING
+from desktop_logger.records.layout import CLICK, KEY, MOVE, RECORD_FIELDS, SCROLL, STROKE, TYPING
 from desktop_logger.records.profiles import PROFILES, RELEASE_TICK_S
 from desktop_logger.sealing import StreamKeys, fresh_key, hexdigest, random_id, seal_to
 from desktop_logger.segments.format import DATA, FINAL, Header, key_context, part_aad, stanza_info, write_frame
@@ -83,7 +83,7 @@ class Press:
 
 
 def frames(person: Subject, number: int, records: int, seed: int = 1) -> tuple[list[Frame], int]:
-    """``number`` frames of made-up coarse records, at most ``records`` of each scope in each; and how many there are.
+    """``number`` frames of made-up records, at most ``records`` of each scope in each; and how many there are.
 
     What fits into a part fits: ask for more than that to have full frames.
     """
@@ -96,11 +96,31 @@ def frames(person: Subject, number: int, records: int, seed: int = 1) -> tuple[l
         frame = {}
         for scope, size in grant.release.part_bytes.items():
             if scope in grant.scopes:
-                some = _records(random, scope, records, minute)
+                fine = grant.release.name == "events"
+                some = (_events if fine else _records)(random, scope, records, minute)
                 frame[scope], taken = Packer(size).pack(some.tobytes())
                 total += taken
         made.append(frame)
     return made, total
+
+
+def _events(
+    random: np.random.Generator, scope: str, count: int, minute: int
+) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Single presses, or motion: as many as somebody does who never rests, and the rest of ``count`` at once."""
+    found = np.zeros(count, np.dtype(RECORD_FIELDS))
+    keys = scope == "keyboard"
+    steps = random.integers(3, 15, count) if keys else np.ones(count, np.int64)
+    found["t"] = minute * 3000 + np.minimum(np.cumsum(steps), 2999)
+    if keys:
+        found["kind"] = KEY
+        found["code"] = random.choice(
+            [KeyClass.TEXT, KeyClass.EDIT, KeyClass.ENTER, KeyClass.NAV], count, p=[0.8, 0.1, 0.05, 0.05]
+        )
+    else:
+        found["kind"] = MOVE
+        found["a"], found["b"] = random.integers(0, 9, count), random.integers(0, 5, count)
+    return found
 
 
 def _records(

@@ -3,8 +3,9 @@
 1. ten thousand bundles of which one is broken: the rest is exported, in bounded memory
 2. one person out of a thousand bundles erased: every row gone, looked for by planted values
 3. the same export on a real Ray cluster of two workers, of which one is killed: the same rows
+4. every combination of granted scopes under every combination that the reader may open: no row of any other
 
-``python -m tests.soak.organisation [1] [2] [3]``; needs a few hundred MB in the temporary folder. Prints JSON lines.
+``python -m tests.soak.organisation [1] [2] [3] [4]``; needs a few hundred MB in the temporary folder. JSON lines.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from desktop_logger.admin import lineage
 from desktop_logger.bundle import ERASURE_SUFFIX
 from desktop_logger.dataset import sequences
 from desktop_logger.sealing import fingerprint
+from tests.granting import COMBINATIONS, exactly
 from tests.organisation import HeldClock, Organisation, Subject
 from tests.outboxes import Press, frames
 
@@ -267,9 +269,20 @@ def fleet(root: str, bundles: int = 1500) -> None:
     said(step="ray", rows=report.rows, wall_s=round(wall, 1), nodes=2, killed=killed)
 
 
+def granted(root: str) -> None:
+    """4. All combinations."""
+    rows = 0
+    for number, read in enumerate(COMBINATIONS):
+        place = os.path.join(root, str(number))
+        os.mkdir(place)
+        rows += exactly(place, HeldClock(), read)
+        shutil.rmtree(place)
+    said(step="granted", combinations=len(COMBINATIONS) ** 2, rows=rows, outside=0)
+
+
 def main(chosen: list[str]) -> None:
     os.environ["LC_ALL"] = "C.UTF-8"
-    for name, step in (("1", lambda root: many(root, 10_000)), ("2", erased), ("3", fleet)):
+    for name, step in (("1", lambda root: many(root, 10_000)), ("2", erased), ("3", fleet), ("4", granted)):
         if chosen and name not in chosen:
             continue
         root = tempfile.mkdtemp(prefix="desktop-logger-soak-")
