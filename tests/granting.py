@@ -23,7 +23,7 @@ COMBINATIONS = [some for size in range(1, len(SCOPES) + 1) for some in combinati
 
 
 def exactly(root: str, clock: Clock, read: Collection[str], grants: Sequence[Collection[str]] = COMBINATIONS) -> int:
-    """People who granted each of ``grants``, under a policy whose reader may open ``read``; how many rows there were."""
+    """People who granted each of ``grants``, under a policy that lets ``read`` be read; how many rows there were."""
     organisation = Organisation(root, clock, change=offering(read=read))
     expected: dict[str, set[str]] = {}
     boxes = []

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from desktop_logger.records.layout import (
     TYPING,
 )  # fmt: skip
 from desktop_logger.segments.reading import RECORDS
-from tests.organisation import HeldClock, Organisation, Subject
+from tests.organisation import HeldClock, Organisation, Subject, offering
 
 SPELLED = [
     ((0, TYPING, 0, 3, 1, 2, 0), ["TYPE(4-7)", "EDIT(1)"]),
@@ -376,6 +377,76 @@ def test_the_card_says_what_the_profile_was_measured_to_tell(tmp_path: Path, org
     card = datasets.read_card(str(tmp_path / "out"))
     assert list(card["leakage"]["limits"]) == ["coarse"]
     assert "| coarse | recognised, 500 keys | at most" in (tmp_path / "out" / "README.md").read_text()
+
+
+def counted(rows: Any, name: str) -> dict[str, int]:
+    return dict(sorted(Counter(one for one in rows[name].to_pylist() if one is not None).items()))
+
+
+def holds(root: Path, subjects: int) -> dict[str, Any]:
+    """The card of an export, every number of it counted by hand from the rows beside it."""
+    card = datasets.read_card(str(root))
+    rows = pyarrow.dataset.dataset(str(root / "data"), format="parquet").to_table()
+    for name in ("record", "scope", "form", "class", "command", "category", "role", "outcome"):
+        assert card[f"rows_by_{name}"] == counted(rows, name), name
+    plain = rows.to_pylist()
+    sessions = {row["session"] for row in plain}
+    assert (card["rows"], card["sessions"], card["subjects"]) == (len(plain), len(sessions), subjects)
+    assert card["sessions_by_profile"] == {"coarse": len(sessions)}
+    assert card["sessions_by_scope"] == Counter(scope for _, scope in {(row["session"], row["scope"]) for row in plain})
+    assert card["session_minutes"] == sum(
+        int(max(row["t"] for row in plain if row["session"] == one)) + 1 for one in sessions
+    )
+    assert card["diversity"]["split_groups"] == len({row["split_group"] for row in plain})
+    gaps = [row for row in plain if row["record"] == "gap"]
+    assert card["gap_rows"] == len(gaps)
+    once = {(row["session"], row["t"]): (1 << row["seconds"]) // 2 for row in gaps}
+    assert card["unobserved_seconds_at_least"] == sum(once.values()) == 16 * len(sessions)  # of 30 seconds each
+    readme = (root / "README.md").read_text()
+    for name in ("record", "scope", "class", "command", "category", "role", "outcome"):
+        for word, number in card[f"rows_by_{name}"].items():
+            assert f"- {word}: {number:,} (" in readme
+    assert "got the focus: 2 of 16; kinds of element that were clicked: 1 of 24" in readme
+    croissant = json.loads((root / "croissant.json").read_text())
+    assert [one["source"]["extract"]["column"] for one in croissant["recordSet"][0]["field"]] == rows.column_names
+    assert croissant["version"] == f"1.{card['erasures']}.0"
+    front = readme.split("---")[1]
+    assert f"license_name: {card['purpose']}-only" in front
+    assert "path: data/*.parquet" in front
+    return card
+
+
+def test_what_the_card_says_is_counted_also_after_an_erasure(
+    tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    change = [*offering(), ("named_commands = false", "named_commands = true")]
+    organisation = Organisation(str(tmp_path), clock, change=change)
+    scopes = [("keyboard", "pointer", "context", "target", "task"), ("keyboard", "context", "target")]
+    some = [Subject(str(tmp_path / f"person{n}"), organisation, scopes=one) for n, one in enumerate(scopes)]
+    for person in some:
+        person.record()
+    some[0].record(3)
+    for person in some:
+        person.release()
+    boxes = [one.outbox for one in some]
+    organisation.export(str(tmp_path / "out"), *boxes, form="parquet")
+    built = sequences.build(str(tmp_path / "out"), str(tmp_path / "built"), deduplicate=False)
+    card = holds(tmp_path / "out", 2)
+    assert card["rows_by_command"] == {"copy": 3}
+    assert set(card["rows_by_outcome"]) == {"begin", "ok"}
+    store.purge(some[0].home, some[0].clock, [store.segments(some[0].home)[0].id])
+    organisation.erase(*boxes)
+    assert holds(tmp_path / "out", 2)["erasures"] == 1
+    facts = datasets.read_card(built.out)
+    made = [row for batch in sequences.stream(built.out) for row in batch.to_pylist()]
+    spelled = Counter(actions.parts_of(token)[0] for row in made for token in row["tokens"])
+    assert facts["tokens_by_action"] == spelled
+    assert {"SWITCH(browser)", "CLICK(link)", "TASK(begin)", "HOTKEY(copy)"} < set(spelled)
+    assert facts["tokens"] == spelled.total() < built.tokens
+    assert facts["tokens_unobserved"] == sum(row["mask"].count(False) for row in made) == 2
+    assert facts["sessions_by_profile"] == {"coarse": 2}
+    assert f"- TYPE: {spelled['TYPE']} (" in (tmp_path / "built" / "README.md").read_text()
 
 
 _HUGGING_FACE = """

@@ -108,6 +108,17 @@ def parts_of(number: int) -> tuple[str, int, int, int, int, int]:
     return ACTIONS[action], amount, time, pointer, category, task
 
 
+def by_action(tokens: Ints) -> npt.NDArray[np.int64]:
+    """How many of some tokens are of each action."""
+    found: npt.NDArray[np.int64] = np.bincount(tokens // _ROOM, minlength=len(ACTIONS)).astype(np.int64)
+    return found
+
+
+def named(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Counts of actions by name, without those that do not occur."""
+    return {name: number for name, number in zip(ACTIONS, counts.tolist(), strict=True) if number}
+
+
 def spelled(number: int) -> str:
     """A token for people: ``TYPE(4-7)``, ``HOTKEY(copy)``, ``WAIT(8-15s)``."""
     action, amount, time, *_, task = parts_of(number)

@@ -15,6 +15,7 @@ from desktop_logger import __version__
 from desktop_logger.clock import in_words
 from desktop_logger.inspection.drawing import plural
 from desktop_logger.paths import shipped
+from desktop_logger.records.profiles import SCOPES
 
 from .arrow import ALL_FIELDS, units
 from .tally import Tally
@@ -57,7 +58,7 @@ def card(
         "published": published,
         "diversity": {
             "subjects": subjects, "split_groups": groups,
-            "systems": "not recorded", "keyboard_layouts": "not recorded", "application_categories": "not recorded",
+            "systems": "not recorded", "keyboard_layouts": "not recorded", "applications": "not recorded",
         },
         "columns": {
             field.name: {
@@ -103,8 +104,15 @@ def counted(tally: Tally, subjects: int) -> dict[str, Any]:
         "rows": tally.rows,
         "rows_by_record": dict(sorted(tally.words["record"].items())),
         "rows_by_scope": dict(sorted(tally.words["scope"].items())),
+        "rows_by_form": dict(sorted(tally.words["form"].items())),
         "rows_by_class": dict(sorted(tally.words["class"].items())),
+        "rows_by_command": dict(sorted(tally.words["command"].items())),
+        "rows_by_category": dict(sorted(tally.words["category"].items())),
+        "rows_by_role": dict(sorted(tally.words["role"].items())),
+        "rows_by_outcome": dict(sorted(tally.words["outcome"].items())),
         "gap_rows": tally.gaps,
+        "unobserved_seconds_at_least": tally.unobserved,
+        "sessions_by_scope": {scope: tally.scopes[scope] for scope in SCOPES if tally.scopes[scope]},
         "sessions_by_profile": dict(sorted(tally.profiles.items())),
     }
 
@@ -112,8 +120,8 @@ def counted(tally: Tally, subjects: int) -> dict[str, Any]:
 def readme(facts: dict[str, Any]) -> str:
     """The same for people, under the front matter that the Hugging Face hub and ``datasets`` read."""
 
-    def listed(mapping: dict[str, int]) -> str:
-        total = max(sum(mapping.values()), 1)
+    def listed(mapping: dict[str, int], total: int = 0) -> str:
+        total = max(total or sum(mapping.values()), 1)
         lines = [f"- {name}: {number:,} ({100 * number / total:.1f} %)" for name, number in mapping.items()]
         return "\n".join(lines) or "- none"
 
@@ -155,7 +163,8 @@ giving it to others{"" if not facts["onward_transfer"] else " except " + "; ".jo
 {plural(facts["rows"], "row")}, {plural(facts["sessions"], "session")} (about \
 {in_words(facts["session_minutes"] * 60)}), people: {facts["subjects"]:,}. \
 No text, no key, no position on the screen, no time of day. Operating systems, keyboard layouts and applications are
-not recorded, so how diverse they are cannot be said.
+not recorded, so how diverse they are cannot be said. Kinds of application that got the focus: \
+{_of("rows_by_category", facts)}; kinds of element that were clicked: {_of("rows_by_role", facts)}.
 
 By record:
 
@@ -165,16 +174,40 @@ By scope:
 
 {listed(facts["rows_by_scope"])}
 
+Sessions in which a scope was granted and something of it was recorded:
+
+{listed(facts["sessions_by_scope"], facts["sessions"])}
+
 By class of key (records, not presses):
 
 {listed(facts["rows_by_class"])}
+
+By named command:
+
+{listed(facts["rows_by_command"])}
+
+By kind of application that got the focus:
+
+{listed(facts["rows_by_category"])}
+
+By kind of element that was clicked:
+
+{listed(facts["rows_by_role"])}
+
+By what people said of their tasks:
+
+{listed(facts["rows_by_outcome"])}
+
+Recorded in `coarse` form because nobody could tell whether the field was a password's: \
+{plural(facts["rows_by_form"].get("coarse", 0), "row")}.
 
 Sessions by profile:
 
 {listed(facts["sessions_by_profile"])}
 
 A `gap` row means that nothing was observed, which is not the same as nothing happened. There are \
-{facts["gap_rows"]:,}; a gap stands once in each scope of its session.
+{facts["gap_rows"]:,}; a gap stands once in each scope of its session. Together, each once, they lasted at least
+{in_words(facts["unobserved_seconds_at_least"])}.
 
 ## What to know before using it
 
@@ -184,6 +217,8 @@ A `gap` row means that nothing was observed, which is not the same as nothing ha
 - `split_group` is the same for all sessions of one person in this export. Split by it, never by row.
 - `session` and `split_group` are random to this export and mean nothing in another.
 - The profile of each row says its units; under `coarse` every quantity is the number of its log2 bucket.
+- Under `coarse` and `counts` times are minutes, and the order of scopes within a minute is not recorded: rows of one
+  minute stand scope by scope.
 
 {leaked(facts)}
 
@@ -242,6 +277,12 @@ def croissant(facts: dict[str, Any]) -> str:
         },
         indent=1,
     ) + "\n"  # fmt: skip
+
+
+def _of(name: str, facts: dict[str, Any]) -> str:
+    """How many words of a closed list occur."""
+    words = facts["columns"][name.removeprefix("rows_by_")]["words"]
+    return f"{len(facts[name])} of {len(words)}" if facts[name] else "none recorded"
 
 
 _SIGNED = """\

@@ -17,14 +17,20 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import IO, Any, NamedTuple
 
+import numpy as np
+
 from desktop_logger import disk
 from desktop_logger.errors import IntegrityError
+from desktop_logger.records.profiles import SCOPES
 
 from . import folder
+from .actions import ACTIONS, by_action, named
 from .arrow import pyarrow
 from .parts import parquet_writer, unwritable
+from .tally import COUNTED, at_least
 
-_COUNTED = ("session", "profile", "t", "record", "scope", "class")
+_COUNTED = ("session", "profile", "t", "seconds", *COUNTED)
+_SEQUENCES = ("tokens", "mask")
 
 
 class Dropped(NamedTuple):
@@ -129,33 +135,89 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
 
 def recount(root: str, facts: dict[str, Any], sessions: int, subjects: int) -> dict[str, Any]:
     """The card after an erasure, counted anew from what is there, so that counting twice is the same as once."""
-    groups = [0] * 16
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("record", "scope", "class")}
-    rows, last = 0, dict[int, float]()
+    found = _Recount()
     for name in folder.part_files(root):
         for batch in _batches(os.path.join(root, name)):
-            rows += batch.num_rows
-            groups[int(os.path.basename(name)[1:3])] += batch.num_rows
-            for column, counter in counts.items():
-                if column in batch.column_names:
-                    for one in batch[column].value_counts().to_pylist():
-                        if one["values"]:
-                            counter[str(one["values"])] += one["counts"]
-            if "t" in batch.column_names:
-                by = batch.group_by(["session", "profile"]).aggregate([("t", "max")]).to_pylist()
-                for one in by:
-                    minutes = one["t_max"] if one["profile"] in ("coarse", "counts") else one["t_max"] / 60
-                    last[one["session"]] = max(last.get(one["session"], 0.0), minutes)
-    known = {
-        "rows_by_group": groups, "gap_rows": counts["record"]["gap"],
-        "session_minutes": sum(int(one) + 1 for one in last.values()),
-        **{f"rows_by_{name}": dict(sorted(counter.items())) for name, counter in counts.items()},
-    }  # fmt: skip
+            found.add(batch, int(os.path.basename(name)[1:3]))
+    known = found.of_sequences() if facts["kind"] == "sequences" else found.of_rows()
+    if facts["kind"] == "sequences" and facts["sessions_by_profile"]:
+        (profile, *others) = facts["sessions_by_profile"]
+        known |= {} if others else {"sessions_by_profile": {profile: sessions}}
     return {
-        **facts, **{name: value for name, value in known.items() if name in facts},
-        "erasures": facts.get("erasures", 0) + 1, "subjects": subjects, "sessions": sessions, "rows": rows,
-        "diversity": {**facts.get("diversity", {}), "subjects": subjects},
+        **facts, **known, "erasures": facts.get("erasures", 0) + 1, "subjects": subjects, "sessions": sessions,
+        "rows": found.rows,
+        "diversity": {
+            **facts.get("diversity", {}), "subjects": subjects, "split_groups": sum(map(bool, found.groups)),
+        },
     }  # fmt: skip
+
+
+class _Recount:
+    """What ``tally`` and ``sequences`` count while they write, from the files."""
+
+    def __init__(self) -> None:
+        self.rows = self.gaps = 0
+        self.groups = [0] * 16
+        self.words: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
+        self.profiles: dict[int, str] = {}
+        self.scopes: set[tuple[int, str]] = set()
+        self.minutes: dict[int, float] = {}
+        self.unobserved: Counter[tuple[int, int]] = Counter()
+        """(session, scope) → seconds of gaps at least."""
+        self.actions = np.zeros(len(ACTIONS), np.int64)
+        self.masked = 0
+
+    def add(self, batch: Any, group: int) -> None:
+        """Count some rows of one part."""
+        self.rows += batch.num_rows
+        self.groups[group] += batch.num_rows
+        for name, counter in self.words.items():
+            if name in batch.column_names:
+                for one in batch[name].value_counts().to_pylist():
+                    if one["values"]:
+                        counter[str(one["values"])] += one["counts"]
+        if "t" in batch.column_names:
+            self._sessions(batch)
+        if "tokens" in batch.column_names:
+            self.actions += by_action(np.asarray(batch["tokens"].combine_chunks().flatten()))
+            self.masked += int(
+                pyarrow().compute.sum(pyarrow().compute.invert(batch["mask"].combine_chunks().flatten())).as_py() or 0
+            )
+
+    def _sessions(self, batch: Any) -> None:
+        compute = pyarrow().compute
+        for one in batch.group_by(["session", "profile"]).aggregate([("t", "max")]).to_pylist():
+            self.profiles[one["session"]] = one["profile"]
+            minutes = one["t_max"] if one["profile"] in ("coarse", "counts") else one["t_max"] / 60
+            self.minutes[one["session"]] = max(self.minutes.get(one["session"], 0.0), minutes)
+        for one in batch.group_by(["session", "scope"]).aggregate([]).to_pylist():
+            self.scopes.add((one["session"], one["scope"]))
+        gaps = batch.filter(compute.equal(batch["record"], "gap")).select(["session", "scope", "profile", "seconds"])
+        self.gaps += gaps.num_rows
+        for one in gaps.group_by(["session", "scope", "profile"]).aggregate([("seconds", "list")]).to_pylist():
+            lasted = np.array([int(seconds or 0) for seconds in one["seconds_list"]])
+            self.unobserved[one["session"], SCOPES.index(one["scope"])] += at_least(lasted, one["profile"])
+
+    def of_rows(self) -> dict[str, Any]:
+        """The counted part of an export's card."""
+        once: dict[int, int] = {}
+        for (session, _), seconds in sorted(self.unobserved.items()):
+            once.setdefault(session, seconds)
+        by_scope = Counter(scope for _, scope in self.scopes)
+        return {
+            "gap_rows": self.gaps, "session_minutes": sum(int(one) + 1 for one in self.minutes.values()),
+            "unobserved_seconds_at_least": sum(once.values()),
+            "sessions_by_scope": {scope: by_scope[scope] for scope in SCOPES if by_scope[scope]},
+            "sessions_by_profile": dict(sorted(Counter(self.profiles.values()).items())),
+            **{f"rows_by_{name}": dict(sorted(counter.items())) for name, counter in self.words.items()},
+        }  # fmt: skip
+
+    def of_sequences(self) -> dict[str, Any]:
+        """The counted part of the card of what was built."""
+        return {
+            "rows_by_group": self.groups, "tokens": int(self.actions.sum()), "tokens_unobserved": self.masked,
+            "tokens_by_action": named(self.actions),
+        }  # fmt: skip
 
 
 def _batches(path: str) -> Iterator[Any]:
@@ -163,7 +225,7 @@ def _batches(path: str) -> Iterator[Any]:
     arrow = pyarrow()
     if path.endswith(".parquet"):
         with arrow.parquet.ParquetFile(path) as file:
-            wanted = [one for one in _COUNTED if one in file.schema_arrow.names]
+            wanted = [one for one in (*_COUNTED, *_SEQUENCES) if one in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=1 << 20, columns=wanted):
                 yield arrow.Table.from_batches([batch])
         return

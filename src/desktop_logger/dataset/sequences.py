@@ -28,7 +28,7 @@ from desktop_logger.errors import Refused, UsageError
 from desktop_logger.inspection.rows import FIELDS
 
 from . import folder
-from .actions import ACTIONS, TOKENS, Columns, token, tokens
+from .actions import ACTIONS, TOKENS, Columns, by_action, named, token, tokens
 from .arrow import pyarrow
 from .parts import parquet_writer, unwritable
 
@@ -100,7 +100,7 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
             identity, out, totals.records, totals.sequences, totals.tokens, totals.duplicates, totals.groups,
             time.monotonic() - started,
         )  # fmt: skip
-        folder.write_card(draft, _card(facts, built, length))
+        folder.write_card(draft, _card(facts, built, length, totals))
         folder.check_no_erasure_waits(export)
         folder.register_derived(export, out, identity)
         try:
@@ -117,6 +117,8 @@ class _Totals:
     def __init__(self) -> None:
         self.records = self.sequences = self.tokens = self.duplicates = 0
         self.groups = [0] * 16
+        self.actions = np.zeros(len(ACTIONS), np.int64)
+        self.unobserved = 0
 
 
 def _part(source: str, target: str, length: int, seen: set[bytes] | None, totals: _Totals) -> None:
@@ -225,6 +227,8 @@ def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals)
         totals.groups[int(one)] += int(count)
     totals.sequences += int(owner.size)
     totals.tokens += int(all_tokens.size)
+    totals.actions += by_action(all_tokens)
+    totals.unobserved += int(all_tokens.size - mask.sum())
     return arrow.Table.from_arrays(
         [
             arrow.array(of[starts[owner]]), arrow.array(groups.astype(np.int8)),
@@ -258,13 +262,14 @@ def stream(root: str, split: str | None = None, *, batch: int = 4096) -> Iterato
             yield from file.iter_batches(batch_size=batch)
 
 
-def _card(facts: dict[str, Any], built: Built, length: int) -> dict[str, Any]:
+def _card(facts: dict[str, Any], built: Built, length: int, totals: _Totals) -> dict[str, Any]:
     kept = ("purpose", "purpose_texts", "forbidden_uses", "onward_transfer", "delete_after", "minimum_export",
             "minimum_group", "published", "subjects", "sessions", "sessions_by_profile", "leakage")  # fmt: skip
     return {
         "v": 1, "kind": "sequences", "dataset": built.dataset, "export": facts["export"],
         "made_by": f"desktop-logger {__version__}", "format": "parquet", "length": length, "vocabulary": TOKENS,
         "actions": list(ACTIONS), "rows": built.sequences, "tokens": built.tokens, "records": built.records,
+        "tokens_by_action": named(totals.actions), "tokens_unobserved": totals.unobserved,
         "duplicates_dropped": built.duplicates, "rows_by_group": built.groups,
         "split_groups": {name: list(groups) for name, groups in SPLITS.items()}, "erasures": 0,
         **{name: facts[name] for name in kept}, **({"simulated": True} if facts.get("simulated") else {}),

@@ -58,6 +58,10 @@ def readme(facts: dict[str, Any]) -> str:
         if here[name]
     )
     listed = "\n".join(f"- {name}: {number:,} sequences" for name, number in here.items())
+    total = max(facts["tokens"], 1)
+    balance = "\n".join(
+        f"- {name}: {number:,} ({100 * number / total:.1f} %)" for name, number in facts["tokens_by_action"].items()
+    )
     return f"""\
 ---
 pretty_name: Desktop action sequences, redacted
@@ -76,11 +80,17 @@ configs:
 Made from export {facts["export"]}, for the purpose **{facts["purpose"]}** and no other. Not allowed:
 {", ".join(facts["forbidden_uses"])}. Delete it by **{facts["delete_after"]}**.
 
-{facts["rows"]:,} sequences; when it was built, {facts["tokens"]:,} tokens from {facts["records"]:,} records, and
-{facts["duplicates_dropped"]:,} exact duplicates were dropped. Erasures since: {facts["erasures"]:,}.
+{facts["rows"]:,} sequences of {facts["tokens"]:,} tokens, of which {facts["tokens_unobserved"]:,} are time that nobody
+observed. When it was built there were
+{facts["records"]:,} records, and {facts["duplicates_dropped"]:,} exact duplicates were dropped. Erasures since: \
+{facts["erasures"]:,}.
 
 {listed}
 
 `mask` is false where nothing was observed: do not train on those tokens. Splits are whole split groups, so nobody is in
 two of them. Tokens, their parts and how they map to OpenCUA and OWA: docs/reference/dataset.md of desktop-logger.
+
+By action:
+
+{balance}
 """

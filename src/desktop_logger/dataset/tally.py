@@ -6,23 +6,40 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from desktop_logger.inspection.columns import Columns, words_of
-from desktop_logger.records.profiles import PROFILES
+from desktop_logger.records.layout import GAP
+from desktop_logger.records.profiles import COARSE, PROFILES, SCOPES
 
 from .arrow import Session
 
-COUNTED = ("record", "scope", "class")
+COUNTED = ("record", "scope", "form", "class", "command", "category", "role", "outcome")
+"""Columns whose words are counted."""
+
+
+def at_least(seconds: npt.NDArray[Any], profile: str) -> int:
+    """The seconds that released gaps lasted at least, in all: under ``coarse`` and ``counts`` they are log2 buckets."""
+    whole = seconds.astype(np.int64)
+    if PROFILES[profile].rank >= COARSE.rank:
+        whole = np.where(whole > 0, np.left_shift(1, np.maximum(whole, 1) - 1), 0)
+    return int(whole.sum())
 
 
 class Tally:
-    """What the card says of the rows. ``minutes`` is the sum of each session's last minute, rounded up."""
+    """What the card says of the rows. ``minutes`` is the sum of each session's last minute, rounded up.
+
+    ``unobserved``: seconds of gaps at least, each gap once, although it stands in every scope.
+    """
 
     def __init__(self, wire: dict[str, Any] | None = None) -> None:
         wire = wire or {}
         self.rows = int(wire.get("rows", 0))
         self.gaps = int(wire.get("gaps", 0))
         self.minutes = int(wire.get("minutes", 0))
+        self.unobserved = int(wire.get("unobserved", 0))
+        self.scopes: Counter[str] = Counter(wire.get("scopes", {}))
+        """Sessions that have rows of each scope."""
         self.profiles: Counter[str] = Counter(wire.get("profiles", {}))
         self.words: dict[str, Counter[str]] = {name: Counter(wire.get(name, {})) for name in COUNTED}
 
@@ -44,12 +61,20 @@ class Tally:
         self.profiles[session.profile] += 1
         last = int(session.records["t"][-1]) if session.records.size else 0
         self.minutes += last * PROFILES[session.profile].grid_ms // 60_000 + 1
+        here = np.bincount(session.scopes, minlength=len(SCOPES)) > 0
+        self.scopes.update(one for one, there in zip(SCOPES, here.tolist(), strict=True) if there)
+        gaps = session.records["kind"] == GAP
+        if gaps.any():
+            once = gaps & (session.scopes == session.scopes[gaps].min())
+            self.unobserved += at_least(session.records["d"][once], session.profile)
 
     def merge(self, other: Tally) -> None:
         """Add another part's counts."""
         self.rows += other.rows
         self.gaps += other.gaps
         self.minutes += other.minutes
+        self.unobserved += other.unobserved
+        self.scopes.update(other.scopes)
         self.profiles.update(other.profiles)
         for name in COUNTED:
             self.words[name].update(other.words[name])
@@ -57,6 +82,7 @@ class Tally:
     def to_wire(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
-            "rows": self.rows, "gaps": self.gaps, "minutes": self.minutes, "profiles": dict(self.profiles),
+            "rows": self.rows, "gaps": self.gaps, "minutes": self.minutes, "unobserved": self.unobserved,
+            "scopes": dict(self.scopes), "profiles": dict(self.profiles),
             **{name: dict(self.words[name]) for name in COUNTED},
         }  # fmt: skip
