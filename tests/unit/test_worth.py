@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch", reason="NOT TESTED: PyTorch is not installed (make learn)")
@@ -22,14 +24,19 @@ def test_every_input_is_asked_the_same_and_counts_know_no_present_answer() -> No
     assert np.array_equal(np.unique(some.action), np.array(sorted(worth._STANDS_FOR))[np.unique(made.truth)])
 
 
-def test_it_measures_every_model_on_every_input() -> None:
-    people = synthetic.writers(9, 300, person_ms=200)
-    figures, sizes, costs = worth.measure(people, worth.CONFIG._replace(epochs=1, size=8), lambda _: None)
-    assert sizes["test"] == 3
+def test_it_measures_every_model_on_every_input_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    people, small = synthetic.writers(9, 400, person_ms=200), worth.CONFIG._replace(epochs=1, size=8)
+    figures, sizes, costs = worth.measure(people, small, lambda _: None, folds=3, keep=str(tmp_path))
+    assert (sizes["test"], sizes["train"]) == (9, 3)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    next(iter(kept)).unlink()
+    assert worth.measure(people, small, lambda _: None, folds=3, keep=str(tmp_path))[0] == figures
+    again = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    assert sum(again[path] != kept[path] for path in kept) == 1
     assert [one.seen for one in figures if one.model == "GRU"] == list(worth.INPUTS)
     assert len(figures) == 3 + 2 * len(worth.INPUTS)
     assert all(0 <= one.accuracy["low"] <= one.accuracy["value"] <= one.accuracy["high"] <= 1 for one in figures)
-    assert len(costs) == len(worth.INPUTS)
+    assert len(costs) == 3 * len(worth.INPUTS)
     told = {"recognised, 500 keys": {"bursts": ("17.5 %", "")}, "keys, bits each": {"bursts": ("0.388", "")}}
     lines = worth.table(figures, told)
     assert len({line.count("|") for line in lines}) == 1

@@ -1,9 +1,10 @@
 """What each profile is worth beside what it tells: the same models on public typing, and ``docs/explanation/worth.md``.
 
 ``python -m desktop_logger.leakage.worth [--write] [--quick]`` (``make worth``). After each record of ``bursts``: is the
-next one a short (under 8 keys), middle (under 32) or long run, or another key? The question and its answer are the
+next one a short (under 16 keys), middle (under 32) or long run, or another key? The question and its answer are the
 same under every profile; what differs is what the predictor saw up to then. *raw* sees more than any recorder of ours:
-every character and milliseconds, as an upper bound. Writers are learned from, stopped by and tested on apart.
+every character and milliseconds, as an upper bound. Three folds over writers: each is tested once, by models that saw
+neither them nor the writers whom training was stopped by.
 
 Nothing of a text is printed or written, only figures.
 """
@@ -11,6 +12,9 @@ Nothing of a text is printed or written, only figures.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import math
 import os
 import re
 import sys
@@ -29,10 +33,10 @@ from desktop_logger.learn.config import Config
 from desktop_logger.learn.counting import Ngram
 from desktop_logger.learn.measuring import Clusters
 from desktop_logger.learn.steps import Split, Steps
-from desktop_logger.records.layout import PRESSES
-from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS
+from desktop_logger.records.layout import PRESSES, TYPING
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, NOISE_PER_KEY
 
-from . import data, product, utility
+from . import data, product
 from .__main__ import ROOT
 from .product import CODE, DURATION, GAP, KIND, SEGMENT, A, B, T
 
@@ -45,6 +49,9 @@ MOST = 60
 BINS = 24
 """Each number that is seen is cut into so many bins of equal content, made from the writers learned from."""
 CONFIG = Config(kind="gru", size=48, context=128, epochs=8, patience=2, batch=16, rate=0.004, threads=1)
+FOLDS = 3
+EDGES = (16, 32)
+"""Runs are short, middle or long: under 16 keys, under 32, or more. Edges of the buckets of ``coarse`` too."""
 _STANDS_FOR = [vocabulary.ACTIONS.index(name) for name in ("TYPE", "EDIT", "HOTKEY", "PRESS(ENTER)")]
 """Four places in the vocabulary that stand for the four answers, so that the same networks serve."""
 
@@ -57,8 +64,8 @@ class Writer(NamedTuple):
     seen: dict[str, Array]
 
 
-def writer(times: Sequence[int], symbols: Sequence[str]) -> Writer:
-    """Everything about one writer, from presses."""
+def writer(times: Sequence[int], symbols: Sequence[str], seed: int = 0) -> Writer:
+    """Everything about one writer, from presses; ``seed`` draws the noise of ``counts``, the same every time."""
     runs = product.records(times, symbols, BURSTS)
     columns = (KIND, A, B, DURATION, GAP)
     plain = runs[:, columns].astype(float)
@@ -74,9 +81,10 @@ def writer(times: Sequence[int], symbols: Sequence[str]) -> Writer:
     coarse = product.records(times, symbols, COARSE)[:, columns].astype(float)
     seen = {
         "raw": np.concatenate([plain, exact], 1), EVENTS.name: np.concatenate([plain, fine], 1), BURSTS.name: plain,
-        COARSE.name: coarse, COUNTS.name: _minutes(times, symbols, runs),
+        COARSE.name: coarse, COUNTS.name: _minutes(times, symbols, runs, seed),
     }  # fmt: skip
-    return Writer(utility.actions(runs), runs[:, SEGMENT], seen)
+    length = np.digitize(runs[:, A] + runs[:, B], EDGES)
+    return Writer(np.where(runs[:, KIND] == TYPING, length, 3), runs[:, SEGMENT], seen)
 
 
 def _pauses(stamps: Array) -> tuple[float, ...]:
@@ -95,9 +103,11 @@ def _letters(typed: list[str]) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def _minutes(times: Sequence[int], symbols: Sequence[str], runs: Array) -> Array:
+def _minutes(times: Sequence[int], symbols: Sequence[str], runs: Array, seed: int) -> Array:
     """The noisy counts of the last two minutes that were over by then; -1 where there were none in the segment."""
-    counts = product.records(times, symbols, COUNTS)
+    chance, keeps = np.random.default_rng(seed), 1 - math.exp(-NOISE_PER_KEY[0] / NOISE_PER_KEY[1])
+    # the product's noise, but drawn from a seed: the difference of two geometric numbers is discrete Laplace
+    counts = product.records(times, symbols, COUNTS, lambda: int(np.subtract(*chance.geometric(keeps, 2))))
     counts = counts[counts[:, KIND] == PRESSES]
     kinds = len(np.unique(counts[:, CODE]))
     noisy = np.where(counts[:, A] > 0x7FFF, counts[:, A] - 0x10000, counts[:, A]).reshape(-1, kinds)[:, :3]
@@ -149,57 +159,106 @@ class Figure(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the networks cost to train."""
+    """What a GRU cost to train."""
 
     steps_per_second: float
     seconds: float
     parameters: int
 
 
+class Fold(NamedTuple):
+    """Answers to the questions about the writers of one fold, by (model, input); what the networks cost."""
+
+    group: Array
+    right: dict[tuple[str, str], Array]
+    bits: dict[tuple[str, str], Array]
+    costs: list[Cost]
+
+
 def measure(
-    people: Sequence[data.Typing], config: Config, say: Callable[[str], None]
+    people: Sequence[data.Typing], config: Config, say: Callable[[str], None], *, folds: int = FOLDS, keep: str
 ) -> tuple[list[Figure], dict[str, int], list[Cost]]:
-    """All figures; how many writers and questions; what training cost."""
+    """All figures; how many writers and questions; what training cost.
+
+    Every writer is tested once, by models that saw neither them nor those whom the training was stopped by. Answers
+    are kept below the folder ``keep`` as they come; what lies there for the same data and configuration is not made
+    again, so that an interrupted run goes on.
+    """
     say(f"reading {len(people)} writers")
-    writers = [writer(one.times, one.symbols) for one in people]
+    writers = [writer(one.times, one.symbols, number) for number, one in enumerate(people)]
+    digest = hashlib.sha256(json.dumps([config.to_json(), folds, list(INPUTS)]).encode())
+    for one in writers:
+        for values in (one.truth, one.segment, *(one.seen[name] for name in INPUTS)):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    place = os.path.join(keep, digest.hexdigest()[:16])
+    os.makedirs(place, exist_ok=True)
     order = np.random.default_rng(3).permutation(len(writers))
-    third, ninth = len(writers) // 3, max(len(writers) // 9, 1)
-    test, validation, train = ([writers[n] for n in some] for some in np.split(order, [third, third + ninth]))
-    figures: list[Figure] = []
-    costs: list[Cost] = []
-    of_raw: dict[str, Array] = {}
-    clusters: Clusters | None = None
-    sizes: dict[str, int] = {}
+    parts = [order[number::folds] for number in range(folds)]
+    done = [
+        _fold(writers, parts[number], parts[(number + 1) % folds], config, os.path.join(place, str(number)), say)
+        for number in range(folds)
+    ]
+    clusters = Clusters(np.concatenate([one.group for one in done]))
+    sizes = {"test": len(writers), "folds": folds, "train": len(writers) - len(parts[0]) - len(parts[1]),
+             "questions": sum(one.group.size for one in done)}  # fmt: skip
+    figures = []
+    for model, seen in done[0].right:
+        right = np.concatenate([one.right[model, seen] for one in done]).astype(float)
+        raw = (model, "raw")
+        lost = seen != "raw" and raw in done[0].right
+        bits = np.concatenate([one.bits[model, seen] for one in done])
+        against = clusters.mean(right - np.concatenate([one.right[raw] for one in done])) if lost else None
+        figures.append(Figure(model, seen, clusters.mean(right), clusters.mean(bits), against))
+    return figures, sizes, [cost for one in done for cost in one.costs]
+
+
+def _fold(  # noqa: PLR0917 - a fold is all of this
+    writers: Sequence[Writer], test: Array, stop: Array, config: Config, place: str, say: Callable[[str], None]
+) -> Fold:
+    """Train every model on every input on the writers outside ``test`` and ``stop``, and ask about ``test``."""
+    train = [one for number, one in enumerate(writers) if number not in test and number not in stop]
+    fold = Fold(np.zeros(0), {}, {}, [])
     for name in INPUTS:
         edges = cuts(train, name)
-        made = [steps(some, name, edges) for some in (train, validation, test)]
-        parts = Split(made[0], made[1], made[2], "groups", "group")
-        if clusters is None:
-            clusters = Clusters(parts.test.group[parts.test.questions])
-            sizes = {"train": len(train), "validation": len(validation), "test": len(test),
-                     "questions": int(parts.test.questions.size)}  # fmt: skip
-            known = parts.train._replace(shown=parts.train.action)
-            asked = parts.test._replace(shown=parts.test.action)
+        known, held, asked = (
+            steps(some, name, edges) for some in (train, [writers[n] for n in stop], [writers[n] for n in test])
+        )
+        parts = Split(known, held, asked, "groups", "group")
+        if not fold.right:
+            fold = fold._replace(group=test[parts.test.group[parts.test.questions]])
+            shown, asked = known._replace(shown=known.action), asked._replace(shown=asked.action)
             for label, back in (("majority", 0), ("Markov", 1), ("4-gram, back-off", 4)):
-                found = measuring.answers(Ngram.fitted(known, back), asked).action
-                figures.append(Figure(label, "actions only", clusters.mean(found.right), clusters.mean(found.bits)))
+                found = measuring.answers(Ngram.fitted(shown, back), asked).action
+                fold.right[label, "actions only"], fold.bits[label, "actions only"] = found.right, found.bits
+        for label in ("gradient boosting", "GRU"):
+            path = f"{place}-{name}-{label.split()[-1].lower()}.npz"
+            if not os.path.exists(path):
+                _answers(label, config, parts, path)
+            with np.load(path, allow_pickle=False) as kept:
+                fold.right[label, name], fold.bits[label, name] = kept["right"], kept["bits"]
+                if label == "GRU":
+                    rate, seconds, parameters = kept["cost"].tolist()
+                    fold.costs.append(Cost(rate, seconds, int(parameters)))
+            say(f"{os.path.basename(path)}: {100 * fold.right[label, name].mean():.1f} %")
+    return fold
+
+
+def _answers(label: str, config: Config, parts: Split, path: str) -> None:
+    """Train one model, ask it, and keep the answers and what they cost (steps a second, seconds, parameters)."""
+    model: Any = None
+    cost: tuple[float, float, int] = (0.0, 0.0, 0)
+    if label == "GRU":
         with tempfile.TemporaryDirectory(prefix="desktop-logger-worth-") as draft:
-            say(f"{name}: gradient boosting")
-            models: dict[str, Any] = {"gradient boosting": Boosted.fitted(parts.train, 0)}
-            say(f"{name}: GRU")
-            fitted = fitting.fit(config, parts, draft, name, lambda *_: None)
-            models["GRU"] = fitting.Net(config, fitted.widths, fitted.weights)
-            rates = [one["steps_per_second"] for one in fitted.curve]
-            costs.append(Cost(float(np.median(rates)), sum(one["seconds"] for one in fitted.curve), fitted.parameters))
-        for label, model in models.items():
-            found = measuring.answers(model, parts.test).action
-            of_raw.setdefault(label, found.right.astype(float))
-            figures.append(
-                Figure(label, name, clusters.mean(found.right), clusters.mean(found.bits),
-                       clusters.mean(found.right - of_raw[label]) if name != "raw" else None)
-            )  # fmt: skip
-            say(f"{name}: {label}: {100 * figures[-1].accuracy['value']:.1f} %")
-    return figures, sizes, costs
+            fitted = fitting.fit(config, parts, draft, label, lambda *_: None)
+        model = fitting.Net(config, fitted.widths, fitted.weights)
+        rates = [one["steps_per_second"] for one in fitted.curve]
+        cost = (float(np.median(rates)), sum(one["seconds"] for one in fitted.curve), fitted.parameters)
+    else:
+        model = Boosted.fitted(parts.train, 0)
+    found = measuring.answers(model, parts.test).action
+    with open(path + ".tmp", "wb") as file:
+        np.savez(file, right=found.right, bits=found.bits, cost=np.array(cost))
+    os.replace(path + ".tmp", path)
 
 
 def leaks(root: str) -> dict[str, dict[str, tuple[str, str]]]:
@@ -245,10 +304,11 @@ def write(root: str, figures: Sequence[Figure], sizes: dict[str, int], costs: Se
     with open(path, encoding="utf-8") as file:
         page = file.read()
     rate = float(np.median([one.steps_per_second for one in costs]))
+    numbers = [one.parameters for one in costs]
     counted = (
-        f"{sizes['test']} writers tested on, {sizes['questions']:,} actions; {sizes['train']} learned from,"
-        f" {sizes['validation']} stopped by. The GRU has {min(one.parameters for one in costs):,} to"
-        f" {max(one.parameters for one in costs):,} parameters and trained at {rate:,.0f} records a second."
+        f"{sizes['test']} writers, {sizes['questions']:,} actions, in {sizes['folds']} folds: each writer is tested"
+        f" once, by models that learned from {sizes['train']} others. The GRU has {min(numbers):,} to {max(numbers):,}"
+        f" parameters and trained at {rate:,.0f} records a second."
     )
     body = [counted, "", *table(figures, told), "", "![next action right against who is recognised](worth.png)"]
     made = re.sub(
@@ -310,7 +370,7 @@ def main(argv: list[str] | None = None) -> int:
         config = CONFIG
         if given.quick:
             people, config = people[:12], CONFIG._replace(epochs=2, size=16)
-        figures, sizes, costs = measure(people, config, say)
+        figures, sizes, costs = measure(people, config, say, keep=os.path.join(os.path.dirname(given.cache), "worth"))
         print("\n".join(table(figures, leaks(ROOT))))
         if given.write and not given.quick:
             write(ROOT, figures, sizes, costs)
