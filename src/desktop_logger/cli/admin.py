@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import stewarding
+from . import requests, stewarding
 
 if TYPE_CHECKING:
     from desktop_logger.admin.folder import Folder, Keys
@@ -19,6 +19,9 @@ subjects = typer.Typer(no_args_is_help=True, help="Register people by their key'
 app.add_typer(policy, name="policy")
 app.add_typer(subjects, name="subjects")
 stewarding.register(app)
+app.command("ask", epilog="Example: desktop-logger admin ask draft.json --policy p.json --dir steward --out ask.json")(
+    requests.ask
+)
 
 _Dir = Annotated[str, typer.Option("--dir", help="The admin folder that `admin init` made.", metavar="DIR")]
 _PassphraseFd = Annotated[

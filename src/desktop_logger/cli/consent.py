@@ -64,6 +64,9 @@ def sign(
     copy: Annotated[
         str | None, typer.Option("--copy", help="Put a copy of the receipt into this file or folder.", metavar="PATH")
     ] = None,
+    request: Annotated[
+        str | None, typer.Option("--request", help="Answer this collection request, for its time.", metavar="FILE")
+    ] = None,
 ) -> None:
     """Read, choose and sign at a terminal; every question is answered no unless you say yes.
 
@@ -77,8 +80,14 @@ def sign(
     from .books import StoreBooks
 
     place, clock = home(), Clock()
+    asked = None
+    if request is not None:
+        from .requests import read
+
+        asked = read(request)
     terminal = Terminal(plain=plain)
-    Ceremony(place, clock, terminal, StoreBooks(place, clock)).hold(new_identity=new_identity, choose=choose, copy=copy)
+    ceremony = Ceremony(place, clock, terminal, StoreBooks(place, clock), asked)
+    ceremony.hold(new_identity=new_identity, choose=choose, copy=copy)
     _tell_daemon(place)
 
 

@@ -26,7 +26,7 @@ Until = Annotated[str | None, typer.Option("--until", help="Before this date or 
 
 def register(app: typer.Typer) -> None:
     """Add the commands on data, in the order of a person's way through them."""
-    from . import hearing, keeping, releasing
+    from . import hearing, keeping, releasing, requests
 
     app.command("preview", epilog="Example: desktop-logger preview typed.jsonl --profile bursts")(preview)
     app.command("inspect", epilog="Example: desktop-logger inspect --last 1h --html mine.html")(inspect)
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify", epilog="Example: desktop-logger verify --json")(keeping.verify)
     app.command("ledger", epilog="Example: desktop-logger ledger head")(keeping.ledger)
     app.command("erasures", epilog="Example: desktop-logger erasures")(hearing.erasures)
+    app.command("requests", epilog="Example: desktop-logger requests request.json")(requests.requests)
 
 
 def unlocked(place: Home, passphrase_fd: int | None) -> tuple[Kek, ReaderKey]:

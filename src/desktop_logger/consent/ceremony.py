@@ -1,8 +1,9 @@
 """The ceremony: a person reads, chooses, and signs with their own hand; or refuses, which leaves no trace.
 
-1. the summary, on request the whole notice · 2. the policy in words · 3. each scope apart, default no · 4. the profile,
-with its figures · 5. each purpose of an organisation apart, default no · 6. everything once more · 7. passphrase ·
-8. the code of exactly this document · 9. writing: keys, ledger, receipt, and last the end of an older withdrawal
+1. the summary, on request the whole notice; what a collection request asks for, where it answers one · 2. the policy in
+words · 3. each scope apart, default no · 4. the profile, with its figures · 5. each purpose of an organisation apart,
+default no · 6. everything once more · 7. passphrase · 8. the code of exactly this document · 9. writing: keys, ledger,
+receipt, and last the end of an older withdrawal
 
 A renewal shows in place of 1 to 5 what has changed since the receipt before it, and asks only about what is new.
 
@@ -27,7 +28,7 @@ from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, Unavai
 from desktop_logger.paths import Home
 from desktop_logger.records.profiles import PROFILES, may_become
 
-from . import digest, identity, notices, person, receipt, renewing, saying, validation, withdrawing, words
+from . import digest, identity, notices, person, receipt, renewing, requesting, saying, validation, withdrawing, words
 from .gate import mark_withdrawn, write_last_seen
 from .terminal import Terminal, flowing
 
@@ -65,10 +66,14 @@ class Answers(NamedTuple):
 class Ceremony:
     """One ceremony on one terminal."""
 
-    def __init__(self, home: Home, clock: Clock, terminal: Terminal, books: Books) -> None:
-        self.home, self.clock, self.terminal, self.books = home, clock, terminal, books
+    def __init__(
+        self, home: Home, clock: Clock, terminal: Terminal, books: Books, request: requesting.Request | None = None
+    ) -> None:
+        """``request``: a collection request that this consent answers; the consent ends when it says."""
+        self.home, self.clock, self.terminal, self.books, self.request = home, clock, terminal, books, request
         self.policy, self.payload = policies.active(home)
         self.language = notices.language()
+        self.days = min(self.policy.consent_days, request.days) if request else self.policy.consent_days
         self.notice = notices.load(self.policy.notice.id, self.policy.notice.version, self.language)
 
     def hold(self, *, new_identity: bool = False, choose: bool = False, copy: str | None = None) -> receipt.Receipt:
@@ -85,7 +90,10 @@ class Ceremony:
 
     def _hold(self, *, new_identity: bool, choose: bool) -> receipt.Receipt:
         notes = self._may_sign()
-        before = None if new_identity or choose else renewing.previous(self.home, self.policy)
+        if self.request:
+            requesting.acceptable(self.request, self.policy, self.clock.now())
+            self.terminal.say(requesting.in_words(self.request, self.policy, self.language) + "\n")
+        before = None if new_identity or choose or self.request else renewing.previous(self.home, self.policy)
         if before:
             self.terminal.say(renewing.in_words(before, self.policy, self.notice) + "\n")
         else:
@@ -213,7 +221,7 @@ class Ceremony:
         if self.policy.schedule:
             lines.append("* " + words.hours(self.language, self.policy.schedule.model_dump()))
         lines.append("* " + self._say("kept", days=self.policy.retention_days))
-        lines.append("* " + self._say("a_ends", day=day(self.clock.now() + self.policy.consent_days * _DAY_S)))
+        lines.append("* " + self._say("a_ends", day=day(self.clock.now() + self.days * _DAY_S)))
         lines.append("* " + self._say("a_kek", place=self._say(f"kek_{place}")))
         if afresh:
             lines += ["", self._say("afresh")]
@@ -327,7 +335,7 @@ class Ceremony:
         given = int(self.clock.now())
         event = {
             "state": state, "type": "ExplicitlyExpressedConsent", "method": "code typed on a terminal",
-            "given": given, "expires": given + policy.consent_days * _DAY_S,
+            "given": given, "expires": given + self.days * _DAY_S,
         }  # fmt: skip
         event["code"] = receipt.code_of(processing, parties, event)
         return {"header": header, "processing": processing, "parties": parties, "event": event}
