@@ -419,6 +419,18 @@ def test_too_few_people_are_none(tmp_path: Path, clock: HeldClock) -> None:
     assert careful.export(str(tmp_path / "out"), one.outbox, two.outbox).subjects == 2
 
 
+def test_one_profile_can_be_exported_by_itself(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
+    subject.record()
+    subject.release()
+    order = Order((subject.outbox,), str(tmp_path / "out"), "improve-tools", "jsonl", profile="counts")
+    report = exporting(organisation.folder, organisation.keys, order, organisation.clock)
+    assert [one.reason for one in report.refused] == ["recorded as coarse; this export is of counts"]
+    order = order._replace(profile="coarse")
+    assert exporting(organisation.folder, organisation.keys, order, organisation.clock).sessions == 1
+    with pytest.raises(UsageError, match="not a profile"):
+        order._replace(profile="fine").check()
+
+
 def test_what_is_past_its_day_is_not_opened(subject: Subject, organisation: Organisation, tmp_path: Path) -> None:
     subject.record()
     subject.release()
@@ -498,6 +510,10 @@ def test_a_published_dataset_needs_the_policys_group(tmp_path: Path, organisatio
     order = order._replace(sources=tuple(boxes), out=str(tmp_path / "enough"))
     assert exporting(organisation.folder, organisation.keys, order, organisation.clock).subjects == 5
     assert json.loads((tmp_path / "enough" / "card.json").read_text())["published"]
+    # and it needs it for as long as it is there
+    store.purge(people[0].home, people[0].clock, [one.id for one in store.segments(people[0].home)])
+    organisation.erase(people[0].outbox)
+    assert os.listdir(tmp_path / "enough" / "data") == []
 
 
 def test_a_full_disk_is_said_and_the_next_run_goes_on(

@@ -55,6 +55,7 @@ class Wanted(NamedTuple):
     form: str
     demo: bool
     published: bool
+    profile: str
 
 
 class Books:

@@ -180,7 +180,8 @@ def _follow(folder: Folder, one: Affected, place: str) -> list[dict[str, Any]]:
 def _take_out(path: str, facts: dict[str, Any], sessions: Collection[int], left: tuple[int, int]) -> dict[str, Any]:
     dropped = erasing.drop(path, frozenset(sessions))
     people, remaining = left
-    if 0 < people < int(facts.get("minimum_export", 1)):
+    least = max(int(facts.get("minimum_export", 1)), int(facts["minimum_group"]) if facts.get("published") else 1)
+    if 0 < people < least:
         erasing.drop_everything(path)
         people = remaining = 0
         dropped = dropped._replace(rows=int(facts["rows"]))

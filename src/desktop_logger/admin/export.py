@@ -28,6 +28,7 @@ from desktop_logger.dataset.parts import check_format, unwritable
 from desktop_logger.errors import Refused, UsageError
 from desktop_logger.inspection.drawing import plural
 from desktop_logger.policy import Policy
+from desktop_logger.records.profiles import PROFILES
 
 from . import books, engines, lineage, opening, outboxes, places
 from .acknowledging import Sender
@@ -51,12 +52,16 @@ class Order(NamedTuple):
     form: str
     published: bool = False
     """It is meant for others than this organisation's own people: ``minimum_group`` applies."""
+    profile: str = ""
+    """Of this profile only, since numbers of two have different units; empty for all."""
 
     def check(self) -> None:
         """Refuse what can be refused before a passphrase is asked. Raises ``UsageError`` or ``Unavailable``."""
         check_format(self.form)
         if not self.purpose.strip():
             raise UsageError("--purpose is empty", "Name one of the purposes in the policy.")
+        if self.profile not in ("", *PROFILES):
+            raise UsageError(f"'{self.profile[:20]}' is not a profile", f"Profiles: {', '.join(PROFILES)}.")
         outboxes.folders(self.sources)
         places.check_name(self.out)
         for place in (*self.sources, self.out):
@@ -139,14 +144,16 @@ def _carried_out(  # noqa: PLR0917 - one caller
             f"Run: desktop-logger admin erase --dir {folder.root} --from {order.sources[0]}",
         )
     today = day(clock.now())
-    wanted = Wanted(places.absolute(order.out), order.purpose, order.form, demo, order.published)
+    wanted = Wanted(places.absolute(order.out), order.purpose, order.form, demo, order.published, order.profile)
     empty = Report(None, order.out, False, 0, 0, 0, erasures, (), ())
     policies: dict[str, Policy] = {}
     with books.opened(folder, wanted) as work:
         # 2. bundles, one by one
         step = _shown("checking", progress=progress)
 
-        expected = opening.Expected(keys.reader.seeds(), keys.controller.public, known, order.purpose, today, demo)
+        expected = opening.Expected(
+            keys.reader.seeds(), keys.controller.public, known, order.purpose, today, demo, order.profile
+        )
         check, chunks = partial(check_all, expected=expected), _chunks(outboxes.bundles(order.sources))
         for some in engines.run("local", check, chunks, workers=workers, enough=_ENOUGH // _CHUNK):
             for one in some:

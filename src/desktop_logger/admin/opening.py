@@ -7,7 +7,7 @@
             5. the person: registered here in person; not a demonstration
             6. the device that the receipt names signed the bundle
             7. not erased, not past its day
-            8. the purpose: granted in the receipt
+            8. the purpose: granted in the receipt; the profile: the one that was asked for, if one was
             9. keys: for scopes granted to this admin only, each opening
 ``read``   10. the stream: the one the manifest names, whole, of a profile no finer than what was signed; each key
                fits its commitment
@@ -119,6 +119,8 @@ class Expected(NamedTuple):
     today: str
     demo: bool = False
     """Accept receipts of the demonstration, and nothing else."""
+    profile: str = ""
+    """Accept this profile, and nothing else; empty for all."""
 
     @property
     def reader(self) -> Reader:
@@ -168,6 +170,8 @@ def accept(path: str, expected: Expected) -> Accepted:
     granted = {one.id: one.text for one in receipt.processing.purposes if one.granted}
     if expected.purpose not in granted or expected.purpose not in manifest.purposes:
         raise Refused(f"the person did not agree to the purpose {expected.purpose}")
+    if expected.profile and manifest.profile != expected.profile:
+        raise Refused(f"recorded as {manifest.profile}; this export is of {expected.profile}")
     scopes = next((one.scopes for one in receipt.processing.recipients if one.fingerprint == me), ())
     if not scopes:
         raise Refused("the receipt grants nothing to this admin's key")

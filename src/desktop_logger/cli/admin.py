@@ -190,6 +190,9 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
     published: Annotated[
         bool, typer.Option("--published", help="For others too: the policy's minimum_group applies.")
     ] = False,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Only what was recorded as this profile.", metavar="NAME")
+    ] = "",
     engine: Annotated[
         str, typer.Option("--engine", help="local (this machine) or ray (a cluster).", metavar="NAME")
     ] = "local",
@@ -216,7 +219,7 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
     from desktop_logger.admin.folder import Folder
     from desktop_logger.clock import Clock
 
-    order = Order(tuple(source), out, purpose, form, published)
+    order = Order(tuple(source), out, purpose, form, published, profile)
     folder = Folder(directory)
     order.check()
     engines.check(engine)
