@@ -109,8 +109,9 @@ class Subject:
         scopes: Collection[str] = ("keyboard", "pointer"),
         purposes: Collection[str] = ("find out", "train models"),
         registered: bool = True,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = organisation.clock
+        self.clock = clock or organisation.clock
         self.home = Home(root, os.path.join(root, "run"))
         self.home.create()
         policy.adopt(self.home, organisation.policy, "policy.signed.json")

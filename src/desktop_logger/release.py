@@ -28,7 +28,7 @@ from .paths import Home
 from .records.profiles import PROFILES, SEGMENT_S
 from .sealing import ReaderKey, hexdigest, random_id
 from .segments.format import Header, scan
-from .store.known import known_segments
+from .store.known import known_segments, unwritable
 
 LONGEST_SEGMENT_S = SEGMENT_S + 60
 """A segment's last record is at most this much later than the minute in which it was opened."""
@@ -130,7 +130,10 @@ def approve(home: Home, clock: Clock, grant: Grant, reader: ReaderKey, segments:
 
 
 def write(home: Home, clock: Clock, grant: Grant, *, hurry: bool = False) -> Released:
-    """Write a bundle for every segment that may leave. ``hurry``: do not wait for the cooling-off (subject's wish)."""
+    """Write a bundle for every segment that may leave. ``hurry``: do not wait for the cooling-off (subject's wish).
+
+    Raises ``Unavailable`` where the outbox cannot be written: bundles that are whole stay, the next run goes on.
+    """
     done = Released([], [], [])
     with store.locked(home):
         ledger = Ledger(home, clock)
@@ -217,7 +220,12 @@ class _Outgoing:
         digest = bundle.parse(data).digest
         path = os.path.join(self.home.outbox, made + SUFFIX)
         # 1. the file under another name
-        disk.replace(path + ".partial", data)
+        try:
+            disk.replace(path + ".partial", data)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(path + ".partial.tmp")
+            raise unwritable(error, f"the outbox {self.home.outbox}") from None
         # 2. the ledger
         self.anchor = self.ledger.append("released", segments=[segment], bundle=digest, file=made + SUFFIX)
         self.previous = digest

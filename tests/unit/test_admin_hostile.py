@@ -87,6 +87,24 @@ def _own_stanza(parts: Parts) -> None:
     parts["stanzas"] = [{**parts["stanzas"][0], "stream": "own"}]
 
 
+def _foreign_stanza(parts: Parts) -> None:
+    """The key that was granted to this admin, sealed to somebody else as well."""
+    stanza = keystore.stanza_from_wire(parts["stanzas"][0])
+    stranger = ReaderKey.generate().public
+    info = segment_format.stanza_info("admin", "keyboard", segment_format.scan(parts["stream"]).header_digest)
+    foreign = stanza._replace(reader=fingerprint(stranger), sealed=seal_to(stranger, bytes(32), info))
+    parts["stanzas"] = [*parts["stanzas"], foreign.to_wire()]
+
+
+def _foreign_reader(parts: Parts) -> None:
+    stranger = ReaderKey.generate().public
+    parts["recipients"] = {**parts["recipients"], fingerprint(stranger): stranger}
+
+
+def _newer_manifest(parts: Parts) -> None:
+    parts["contents"]["manifest"]["v"] = 2
+
+
 def _malformed_stanza(parts: Parts) -> None:
     parts["stanzas"] = [{"scope": "keyboard"}]
 
@@ -117,6 +135,9 @@ CASES = {
     "no keys at all": (_no_stanzas, "improve-tools", "missing"),
     "a key for a scope that was not granted": (_stanza_for_pointer, "improve-tools", "not granted"),
     "a key for the own stream": (_own_stanza, "improve-tools", "not granted"),
+    "a key for a foreign admin": (_foreign_stanza, "improve-tools", "does not name"),
+    "addressed to a foreign admin too": (_foreign_reader, "improve-tools", "does not name"),
+    "a manifest of a newer format": (_newer_manifest, "improve-tools", "fields"),
     "a malformed key": (_malformed_stanza, "improve-tools", "malformed"),
     "a receipt that was altered": (_another_receipt, "improve-tools", "receipt"),
     "a receipt that is no text": (_receipt_of_no_text, "improve-tools", "malformed"),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from desktop_logger import bundle, keystore, ledger, release, store
-from desktop_logger.errors import NoConsent
+from desktop_logger.errors import NoConsent, Unavailable
+from desktop_logger.store import acknowledged
 from desktop_logger.store.known import known_segments
 from tests.crash import Crash, CrashAt
 from tests.organisation import HeldClock, Organisation, Subject
@@ -204,3 +210,89 @@ def test_a_purge_after_a_crash_wins(subject: Subject, monkeypatch: pytest.Monkey
     subject.release()
     assert files(subject, ".partial") == []
     assert len(files(subject)) == 1
+
+
+@contextmanager
+def mounted(where: str, *words: str) -> Iterator[None]:
+    """Something mounted there, or the test is skipped."""
+    os.makedirs(where, 0o700, exist_ok=True)
+    if subprocess.run(["mount", *words, where], capture_output=True, check=False).returncode:
+        pytest.skip("NOT TESTED: only root may mount a disk of its own, and not everywhere")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", where], check=True)
+
+
+def test_a_full_outbox_is_said_and_the_next_run_goes_on(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        subject.record()
+    with mounted(subject.outbox, "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"):
+        with pytest.raises(Unavailable, match=r"outbox .* cannot be written"):
+            subject.release()
+        written = files(subject)
+        assert 0 < len(written) < 3
+        assert sorted(os.listdir(subject.outbox)) == [os.path.basename(path) for path in written], (
+            "nothing half is left"
+        )
+        subprocess.run(["mount", "-o", "remount,size=1m", subject.outbox], check=True)
+        assert len(subject.release().segments) == 3 - len(written)
+        report = organisation.export(str(tmp_path / "out"), subject.outbox)
+        assert (report.sessions, report.refused, report.notes) == (3, (), ())
+
+
+def test_a_disk_that_stands_still_delays_a_release_and_loses_nothing(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    """A real file system that is frozen (FIFREEZE): every write waits until it is thawed."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    if shutil.which("mkfs.ext4") is None or shutil.which("fsfreeze") is None:
+        pytest.skip("NOT TESTED: mkfs.ext4 and fsfreeze are not installed")
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    subject.record()
+    with mounted(subject.outbox, "-o", "loop", str(image)):
+        os.chmod(subject.outbox, 0o700)
+        subprocess.run(["fsfreeze", "-f", subject.outbox], check=True)
+        thread = threading.Thread(target=subject.release)
+        try:
+            thread.start()
+            thread.join(0.5)
+            assert thread.is_alive(), "it waits"
+        finally:
+            subprocess.run(["fsfreeze", "-u", subject.outbox], check=True)
+            thread.join()
+        assert len(files(subject)) == 1
+        assert organisation.export(str(tmp_path / "out"), subject.outbox).sessions == 1
+
+
+def test_a_bundle_that_is_still_on_its_way_is_refused_and_taken_when_it_is_whole(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    """A slow disk or a folder that is being synced, seen from the other side."""
+    subject.record()
+    (path,) = subject.release().bundles
+    whole = Path(path).read_bytes()
+    for share in (0, 10, len(whole) // 2, len(whole) - 1):
+        Path(path).write_bytes(whole[:share])
+        report = organisation.export(str(tmp_path / "out"), subject.outbox)
+        assert report.export is None
+        assert [one.file for one in report.refused] == [path]
+    Path(path).write_bytes(whole)
+    assert organisation.export(str(tmp_path / "out"), subject.outbox).sessions == 1
+
+
+@pytest.mark.parametrize("days", [-20, -2, 2, 20])
+def test_clocks_of_two_machines_may_differ_by_days(tmp_path: Path, organisation: Organisation, days: int) -> None:
+    theirs = HeldClock(organisation.clock.now() + days * 86_400)
+    person = Subject(str(tmp_path / "skewed"), organisation, clock=theirs)
+    person.record()
+    person.release()
+    assert organisation.export(str(tmp_path / "out"), person.outbox).sessions == 1
+    taken, refused = acknowledged.take_in(person.home, theirs, [person.outbox])
+    assert (taken, refused) == (1, [])
+    (said,) = acknowledged.exports(ledger.Ledger(person.home, theirs).entries())
+    assert said.purpose == "improve-tools"

@@ -8,7 +8,7 @@
             6. the device that the receipt names signed the bundle
             7. not erased, not past its day
             8. the purpose: granted in the receipt; the profile: the one that was asked for, if one was
-            9. keys: for scopes granted to this admin only, each opening
+            9. keys: for readers and scopes that the receipt names only; those for this admin, each opening
 ``read``   10. the stream: the one the manifest names, whole, of a profile no finer than what was signed; each key
                fits its commitment
            11. every part of every frame opens
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ from desktop_logger.dataset.arrow import Session
 from desktop_logger.errors import IntegrityError, Refused, Unreadable
 from desktop_logger.inspection.columns import ordered
 from desktop_logger.policy import Policy
-from desktop_logger.records.profiles import PROFILES, may_become
+from desktop_logger.records.profiles import PROFILES, SCOPES, may_become
 from desktop_logger.sealing import Reader, fingerprint, hexdigest, reader_from
 from desktop_logger.segments import format as segment_format
 from desktop_logger.segments import reading
@@ -172,7 +172,8 @@ def accept(path: str, expected: Expected) -> Accepted:
         raise Refused(f"the person did not agree to the purpose {expected.purpose}")
     if expected.profile and manifest.profile != expected.profile:
         raise Refused(f"recorded as {manifest.profile}; this export is of {expected.profile}")
-    scopes = next((one.scopes for one in receipt.processing.recipients if one.fingerprint == me), ())
+    readers = {one.fingerprint: frozenset(one.scopes) for one in receipt.processing.recipients}
+    scopes = tuple(one for one in SCOPES if one in readers.get(me, ()))
     if not scopes:
         raise Refused("the receipt grants nothing to this admin's key")
     profiles = tuple(one.profile for one in (receipt.processing.release, signed.release) if one is not None)
@@ -187,25 +188,33 @@ def accept(path: str, expected: Expected) -> Accepted:
         device=device.hex(),
         subject=subject.identity_fingerprint,
         receipt=manifest.receipt,
-        scopes=tuple(scopes),
+        scopes=scopes,
         terms=profiles,
         purpose_text=granted[expected.purpose],
         policy=signed,
-        keys=_scope_keys(bundle, manifest, scopes, me, reader),
+        keys=_scope_keys(bundle, manifest, readers, me, reader),
     )
 
 
 def _scope_keys(
-    bundle: Bundle, manifest: Manifest, granted: Collection[str], me: str, reader: Reader
+    bundle: Bundle, manifest: Manifest, readers: Mapping[str, Collection[str]], me: str, reader: Reader
 ) -> dict[str, bytes]:
-    """Check 9. The stanzas are bound to the stream's header: a key of another stream does not open."""
+    """Check 9. The stanzas are bound to the stream's header: a key of another stream does not open.
+
+    Keys for other readers stay closed; that there is one for somebody whom the receipt does not name is refused.
+    """
     found: dict[str, bytes] = {}
+    granted = readers[me]
+    if set(bundle.sealed) - set(readers):
+        raise IntegrityError("addressed to a reader whom the receipt does not name")
     header_digest = bytes.fromhex(manifest.stream)
     for stanza in map(keystore.stanza_from_wire, bundle.stanzas):
+        if stanza.reader not in readers:
+            raise IntegrityError("a stanza for a reader whom the receipt does not name")
+        if (stanza.stream, stanza.role) != ("release", "admin") or stanza.scope not in readers[stanza.reader]:
+            raise IntegrityError(f"a stanza for {stanza.scope}, which was not granted to its reader")
         if stanza.reader != me:
             continue
-        if (stanza.stream, stanza.role) != ("release", "admin") or stanza.scope not in granted:
-            raise IntegrityError(f"a stanza for {stanza.scope}, which was not granted to this admin")
         info = segment_format.stanza_info("admin", stanza.scope, header_digest)
         try:
             found[stanza.scope] = reader.open(stanza.sealed, info)

@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 
 from desktop_logger import confine
 from desktop_logger.clock import Clock
 from desktop_logger.consent.grant import Grant
-from desktop_logger.errors import DesktopLoggerError, NoConsent
+from desktop_logger.errors import DesktopLoggerError, NoConsent, Unavailable
 from desktop_logger.paths import Home, home
 
 LAST_S = 900
@@ -41,7 +42,8 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     store.retention(place, clock, grant.retention_days, grant.disk_cap_bytes)
     store.note_started(place, clock, grant)
     if grant.release is not None:
-        release.write(place, clock, grant)
+        with suppress(Unavailable):  # a full outbox holds nobody's recording up; what waits, waits: `release` says why
+            release.write(place, clock, grant)
     epoch, kek = load_kek(place)
     os.write(key, epoch.to_bytes(4, "little") + kek.secret() + grant.to_wire())
     os.close(key)
