@@ -198,7 +198,7 @@ def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bo
     single = (c.record == _RECORD["key"]) & ((action == _INDEX["TYPE"]) | (action == _INDEX["EDIT"]))
     amount = _bucket(np.where(typing, c.n_text, c.n), AMOUNTS - 1, c.coarse) + single
     time = _bucket(np.where(gap_row, c.seconds, c.duration), TIMES - 1, c.minute)
-    pointer = np.where((c.dx == 0) & (c.dy == 0), 0, _EIGHTHS[np.sign(c.dy) + 1, np.sign(c.dx) + 1])
+    pointer = _EIGHTHS[3 * np.sign(c.dy) + np.sign(c.dx) + 4]
     around = _around(c)
     room = CATEGORIES * NUMBERS
     main = ((action * AMOUNTS + amount) * TIMES + time) * POINTERS * room + pointer * room + around
@@ -206,8 +206,8 @@ def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bo
     waits = pause >= WAIT_FROM
     edits = typing & (c.n_edit > 0)
     # each record gives none to three tokens: WAIT, itself, EDIT
-    count = ~_told_before(c, gap_row) + waits.astype(np.int64) + edits
-    ends = np.cumsum(count)
+    count = (~_told_before(c, gap_row)).view(np.int8) + waits.view(np.int8) + edits.view(np.int8)
+    ends = np.cumsum(count, dtype=np.int64)
     out = np.empty(int(ends[-1]) if ends.size else 0, np.int32)
     first = ends - count
     itself = count > 0
@@ -219,8 +219,8 @@ def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bo
     return out, source, gap_row[source]
 
 
-_EIGHTHS = np.array([[6, 7, 8], [5, 0, 1], [4, 3, 2]], np.int32)
-"""By sign of dy (up, none, down) and dx (left, none, right)."""
+_EIGHTHS = np.array([6, 7, 8, 5, 0, 1, 4, 3, 2], np.int32)
+"""By sign of dy (up, none, down), then of dx (left, none, right)."""
 
 
 def _pause(c: Columns, gap_row: Bools) -> Ints:
@@ -285,10 +285,10 @@ def _around(c: Columns) -> Ints:
     lost = (c.record == _RECORD["gap"]) & (c.scope == WORDS["scope"].index("context"))
     category = _holding(c, focus | lost, np.where(focus, c.word, 0)) if focus.any() else 0
     if not said.any():
-        return np.zeros(c.record.size, np.int64) + np.multiply(category, NUMBERS)
+        return np.zeros(c.record.size, np.int32) + np.multiply(category, NUMBERS, dtype=np.int32)
     begun = c.word == WORDS["outcome"].index("begin") + 1
     task = np.where(said, c.task, _holding(c, said, np.where(begun, c.task, 0)))
-    found: Ints = np.multiply(category, NUMBERS) + task
+    found: Ints = np.multiply(category, NUMBERS, dtype=np.int32) + task
     return found
 
 
