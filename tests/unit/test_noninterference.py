@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from desktop_logger.records.events import Event
+from desktop_logger.records.layout import CLICK, FOCUS, GAP, KEY, MOVE, SCROLL, TARGET, TASK, VEIL
 from desktop_logger.records.profiles import PROFILES
 from tests import noninterference
 
@@ -18,6 +20,27 @@ def test_twelve_thousand_pairs_over_all_profiles() -> None:
 
 def test_texts_of_one_burst_shape_give_one_log() -> None:
     assert noninterference.check_shapes(1_500, seed=3) == 0
+
+
+def test_what_differs_under_a_veil_shows_in_no_profile() -> None:
+    assert noninterference.check_veiled(400, seed=4) == 0
+
+
+def test_without_the_veil_the_same_pairs_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = noninterference.veiled
+
+    def bare(chance: random.Random) -> tuple[list[Event], list[Event], int]:
+        one, other, end = made(chance)
+        return [e for e in one if e[1] != VEIL], [e for e in other if e[1] != VEIL], end
+
+    monkeypatch.setattr(noninterference, "veiled", bare)
+    assert noninterference.check_veiled(40, seed=4) > 20
+
+
+def test_pairs_hold_every_kind_of_event() -> None:
+    chance = random.Random(5)
+    kinds = {event[1] for _ in range(500) for event in noninterference.pair(chance)[0]}
+    assert kinds == {KEY, CLICK, SCROLL, MOVE, GAP, FOCUS, TARGET, TASK, VEIL}
 
 
 def test_the_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
