@@ -392,6 +392,25 @@ def test_without_data_the_command_says_what_is_missing(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "desktop_logger.leakage", "--cache", str(tmp_path), "--quick"],
         capture_output=True, text=True, check=False, timeout=60,
+def test_volunteers_presses_are_those_that_the_program_records(tmp_path: Path) -> None:
+    """Shift, autorepeat and what is typed into something secure make nothing; a command is no text."""
+    lines = [
+        {"t": 0, "key": "Shift_L", "down": True}, {"t": 0.1, "key": "A", "down": True},
+        {"t": 0.2, "key": "A", "down": True}, {"t": 0.3, "key": "A", "down": False},
+        {"t": 0.4, "key": "Shift_L", "down": False}, {"t": 0.5, "key": "Control_L", "down": True},
+        {"t": 0.6, "key": "c", "down": True}, {"t": 0.7, "key": "c", "down": False},
+        {"t": 0.8, "key": "Control_L", "down": False}, {"t": 0.9, "key": "eacute", "down": True},
+        {"t": 1, "focus": "vault", "secure": True}, {"t": 1.1, "key": "x", "down": True},
+        {"t": 1.2, "focus": "editor", "secure": False}, {"t": 1.3, "key": "Left", "down": True},
+        {"t": 1.4, "move": [3, 4]}, {"t": 1.5, "key": "Return", "down": True},
+    ]  # fmt: skip
+    (tmp_path / "ann.1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (one,) = volunteers.typing(str(tmp_path))
+    assert one.symbols == ["A", "Control_L", "é", "Left", "\n"]
+    assert [t - one.times[0] for t in one.times] == [0, 400, 800, 1200, 1400]
+    assert all(product.class_of_symbol(symbol) for symbol in one.symbols)
+
+
     )  # fmt: skip
     assert ended.returncode == 5
     assert "NOT MEASURED" in ended.stdout

@@ -13,19 +13,13 @@ from collections.abc import Iterator
 
 from desktop_logger.capture.replay import Reader
 from desktop_logger.errors import Unavailable
+from desktop_logger.records.classes import KeyClass, keysym_of
+from desktop_logger.records.layout import KEY
 
 from . import attributes, formats
 from .data import Typing
 
-_NAMES = {
-    "BackSpace": "\b",
-    "Delete": "\b",
-    "Return": "\n",
-    "space": " ",
-    "comma": ",",
-    "period": ".",
-    "apostrophe": "'",
-}
+_NAMES = {"BackSpace": "\b", "Delete": "\b", "Return": "\n"}
 
 
 def typing(folder: str) -> list[Typing]:
@@ -68,7 +62,16 @@ def _sessions(folder: str) -> list[str]:
 
 
 def _presses(path: str) -> Iterator[tuple[int, str]]:
-    """Time (ms) and symbol of each key press in a replay file."""
-    for raw, _ in Reader(path).lines():
-        if "key" in raw and raw.get("down"):
-            yield round(raw["t"] * 1000), _NAMES.get(raw["key"], raw["key"])
+    """Time (ms) and symbol of each press that makes a record, as the program classifies it; not those of commands."""
+    for raw, events in Reader(path).lines():
+        for t, what, code, *_ in events:
+            if what == KEY and code != KeyClass.COMMAND:
+                yield t, _symbol(raw["key"])
+
+
+def _symbol(name: str) -> str:
+    """The character that a keysym name stands for, else the name."""
+    keysym = keysym_of(name) or 0
+    if 0x20 <= keysym <= 0xFF:
+        return chr(keysym)
+    return chr(keysym - 0x1000000) if 0x1000100 <= keysym <= 0x110FFFF else _NAMES.get(name, name)
