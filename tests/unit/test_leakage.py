@@ -52,6 +52,9 @@ def taught(pair_ms: int) -> tuple[list[text.Encoded], list[text.Encoded], np.nda
 
 def bits(pair_ms: int, *, timed: bool) -> float:
     _, test, model, timing, _ = taught(pair_ms)
+from desktop_logger.redaction import Redactor
+from desktop_logger.redaction.coarsening import coarsen
+from tests import noninterference
     masks = [[text.class_mask(kind) for kind in one.classes] for one in test]
     gained = [text.per_press(o, model, m, timing if timed else None).sum() for o, m in zip(test, masks, strict=True)]
     return float(np.mean(gained)) / 250
@@ -300,6 +303,29 @@ def test_what_cannot_be_measured_is_marked_and_the_rest_goes_on(monkeypatch: pyt
     for section in ("recognising", "reading_again", "recognising_again"):
         monkeypatch.setattr(measuring, section, no_memory)
     monkeypatch.setattr(data, "passwords", absent)
+def test_the_twin_makes_whole_segments_of_every_scope_with_veils_and_gaps() -> None:
+    chance = random.Random(6)
+    kinds: set[int] = set()
+    for _ in range(150):
+        events: list[Event] = []
+        until = 0
+        for _ in range(chance.randrange(1, 8)):
+            some, _, end = chance.choice((noninterference.pair, noninterference.veiled))(chance)
+            events += [(t + until, *rest) for t, *rest in some]  # type: ignore[misc]
+            until = max(until + end - chance.choice((0, 4000, 4900)), events[-1][0])
+        redactor = Redactor(noninterference.Terms(EVENTS, COARSE))
+        redactor.begin(0)
+        redactor.feed(Batch(events, until))
+        redactor.flush(until)
+        fine = redactor.take()[0]
+        runs = coarsen(fine, EVENTS, BURSTS, until // EVENTS.grid_ms)
+        assert list(RECORD.iter_unpack(twin.bursts(fine, until // EVENTS.grid_ms))) == list(RECORD.iter_unpack(runs))
+        assert twin.coarse(runs) == coarsen(runs, BURSTS, COARSE)
+        kinds |= {kind for _, kind, *_ in RECORD.iter_unpack(runs)}
+    veiled = {kind | COARSE_FORM for kind in VEILED_KINDS}
+    assert kinds >= {KEY, TYPING, CLICK, SCROLL, STROKE, FOCUS, TARGET, TASK, GAP} | veiled - {SCROLL | COARSE_FORM}
+
+
     monkeypatch.setattr(data, "french_words", french)
     sizes = measuring.QUICK._replace(held=2, slots=15)
     figures, missing = measuring.measure(lambda: synthetic.writers(6, 500), sizes, lambda _: None)
