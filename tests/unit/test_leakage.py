@@ -149,7 +149,7 @@ def test_a_password_is_ranked_by_what_each_profile_shows() -> None:
 def recognised(person_ms: int, profile: str, volume: int = 100) -> float:
     people = [(one.times, one.symbols) for one in synthetic.writers(8, 800, person_ms=person_ms)]
     make = functools.partial(product.records, profile=PROFILES[profile])
-    return float(identity.recognise(people, PROFILES[profile], make, volume, trees=False).top1.mean())
+    return float(identity.recognise(people, PROFILES[profile], make, [volume], trees=False)[volume].top1.mean())
 
 
 def test_people_are_told_apart_where_a_difference_was_planted_and_else_not() -> None:

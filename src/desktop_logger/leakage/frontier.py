@@ -109,7 +109,7 @@ def main() -> int:
         def make(times: Sequence[int], symbols: Sequence[str], form: Form = form) -> Array:
             return records(times, symbols, form)
 
-        found = identity.recognise(people, BURSTS, make, 500)
+        found = identity.recognise(people, BURSTS, make, [500])[500]
         low, high = identity.interval(found.top1)
         bits, right = bits_a_key(people[:60], form), next_action(people[:40], form)
         print(f"| {name} | {found.top1.mean():.1%} | {low:.1%} to {high:.1%} | {bits:.3f} | {right:.1%} |", flush=True)

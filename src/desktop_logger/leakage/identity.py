@@ -74,22 +74,24 @@ class Recognised(NamedTuple):
 
 
 def recognise(
-    writers: Sequence[tuple[Sequence[int], Sequence[str]]], profile: Profile, make: Maker, volume: int, *,
+    writers: Sequence[tuple[Sequence[int], Sequence[str]]], profile: Profile, make: Maker, volumes: Sequence[int], *,
     seed: int = 3, trees: bool = True,
-) -> Recognised:  # fmt: skip
-    """Train on first halves, try pieces of ``volume`` presses of second halves (at most four a writer)."""
+) -> dict[int, Recognised]:  # fmt: skip
+    """Train on first halves, try pieces of each of ``volumes`` presses of second halves (at most four a writer)."""
     first = [(times[: len(times) // 2], symbols[: len(times) // 2]) for times, symbols in writers]
     second = [(times[len(times) // 2 :], symbols[len(times) // 2 :]) for times, symbols in writers]
-    best: Recognised | None = None
-    for window, step in _WINDOWS[volume]:
+    found: dict[int, Recognised] = {}
+    for window, step in sorted({one for volume in volumes for one in _WINDOWS[volume]}):
         train = pieces(first, make, profile.name, window, step)
         test = pieces(second, make, profile.name, window, window)
         scores = log_posterior(train, test, len(writers), seed, trees=trees)
-        found = pooled(scores, np.array([one.writer for one in test]), volume // window, len(writers))
-        if best is None or found.top1.mean() > best.top1.mean():
-            best = found
-    assert best is not None  # noqa: S101 - there is at least one window
-    return best
+        owner = np.array([one.writer for one in test])
+        for volume in volumes:
+            if (window, step) in _WINDOWS[volume]:
+                tried = pooled(scores, owner, volume // window, len(writers))
+                if volume not in found or tried.top1.mean() > found[volume].top1.mean():
+                    found[volume] = tried
+    return found
 
 
 _WINDOWS = {100: ((100, 50),), 500: ((250, 60), (500, 250)), 2000: ((250, 60), (500, 250))}

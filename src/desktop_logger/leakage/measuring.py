@@ -206,8 +206,7 @@ def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
     people = _with_enough(writers, sizes)
     for profile in PROFILES.values():
         make = functools.partial(product.records, profile=profile)
-        for volume in sizes.volumes:
-            found = identity.recognise(people, profile, make, volume, trees=sizes.trees)
+        for volume, found in identity.recognise(people, profile, make, sizes.volumes, trees=sizes.trees).items():
             yield of_writers(f"recognised, {volume} keys", profile.name, found.top1, found.people)
             yield of_writers(f"among five, {volume} keys", profile.name, found.top5, found.people)
         if len(people) >= 12:
