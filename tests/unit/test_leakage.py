@@ -159,6 +159,24 @@ def test_people_are_told_apart_where_a_difference_was_planted_and_else_not() -> 
 
 
 def test_intervals_hold_the_mean_and_shrink_with_people() -> None:
+def test_a_password_that_typing_follows_shows_less_of_its_length() -> None:
+    chance = random.Random(2)
+    words = ("".join(chance.choice("aeioubcdfgh") for _ in range(chance.randrange(5, 11))) for _ in range(2000))
+    listed = guessing.List(list(dict.fromkeys(words)))
+    lengths = guessing.run_lengths(synthetic.writers(4, 900))
+    table = guessing.carried(lengths)
+    assert table[1:].sum(1) == pytest.approx(1)
+    assert not table[:, : profiles.SHORT_RUN].any()
+    taken = {name: np.mean(some) for name, some in guessing.bits_taken_before_text(listed, lengths, 150).items()}
+    told = guessing.bits_taken_before_text(
+        listed, np.eye(guessing._MOST + 1)[20], 150
+    )  # who knows the other run exactly
+    length = np.mean(told["bursts"])
+    assert length > 1.5
+    assert taken["bursts"] < length - 0.5
+    assert taken["coarse"] < length - 0.5
+
+
     values = np.random.default_rng(1).random(200)
     low, high = identity.interval(values)
     assert low < values.mean() < high

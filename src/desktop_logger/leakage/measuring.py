@@ -200,6 +200,9 @@ def secrets_typed(known: Readers, sizes: Sizes) -> Iterator[Figure]:
         yield of_writers("password, bits off", profile, np.array(taken[profile]), sizes.draws)
     yield of_writers("password, bits off", BASELINES[2], np.array(taken["length"]), sizes.draws)
 
+    followed = guessing.bits_taken_before_text(listed, guessing.run_lengths(known.learners), sizes.draws)
+    for profile, values in followed.items():
+        yield of_writers("password before text, bits off", profile, np.array(values), sizes.draws)
 
 def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
     """Who it was: top-1 and top-5 against volume, and the equal error rate."""
