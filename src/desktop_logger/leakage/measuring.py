@@ -25,6 +25,7 @@ APART = "(letters, space, signs told apart)"
 """Not a profile: what other recorders of key classes show. For comparison only, without times."""
 GUESSING = "(guessing)"
 """What choosing among the labels by chance would get right."""
+NO_MEMORY = "not enough memory"
 BASELINES = ("(guessing by frequency)", "(word length told)", "(password length told)")
 
 
@@ -199,10 +200,10 @@ def secrets_typed(known: Readers, sizes: Sizes) -> Iterator[Figure]:
     for profile in PROFILES:
         yield of_writers("password, bits off", profile, np.array(taken[profile]), sizes.draws)
     yield of_writers("password, bits off", BASELINES[2], np.array(taken["length"]), sizes.draws)
-
     followed = guessing.bits_taken_before_text(listed, guessing.run_lengths(known.learners), sizes.draws)
     for profile, values in followed.items():
         yield of_writers("password before text, bits off", profile, np.array(values), sizes.draws)
+
 
 def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
     """Who it was: top-1 and top-5 against volume, and the equal error rate."""
@@ -303,7 +304,7 @@ def run(
             extra = "learn" if error.name == "torch" else "leakage"
             missing.append(Missing(name, f"{error.name} is not installed: pip install 'desktop-logger[{extra}]'"))
         except MemoryError:
-            missing.append(Missing(name, "not enough memory"))
+            missing.append(Missing(name, NO_MEMORY))
     return figures, missing
 
 
@@ -317,10 +318,15 @@ def measure(
     labelled: Mapping[str, Sequence[attributes.Labelled]] | None = None,
 ) -> tuple[list[Figure], list[Missing]]:
     """All sections that typing is looked at in. ``cache``: where the public sets lie, for what only they can tell."""
+    rest: dict[str, Callable[[], Iterator[Figure]]] = {}
+    if cache is not None:
+        rest["prose"] = lambda: prose(cache, sizes)
     try:
         people = writers()
-    except DesktopLoggerError as error:
-        return [], [Missing("everything", f"{error.message}. {error.hint or ''}".strip())]
+    except (DesktopLoggerError, MemoryError) as error:
+        reason = f"{error.message}. {error.hint or ''}".strip() if isinstance(error, DesktopLoggerError) else NO_MEMORY
+        figures, missing = run(rest, say)
+        return figures, [Missing("everything that needs typing", reason), *missing]
     known: list[Readers] = []
 
     def prepared() -> Readers:
@@ -339,8 +345,8 @@ def measure(
     }
     for attribute, sessions in (labelled or {}).items():
         sections[attribute] = functools.partial(inferring, attribute, sessions)
+    sections |= rest
     if cache is not None:
-        sections["prose"] = lambda: prose(cache, sizes)
         sections["scenario"] = lambda: inferring("scenario", _scenarios(cache))
     return run(sections, say)
 
