@@ -145,17 +145,17 @@ def test_commands_lose_their_names_unless_granted() -> None:
 
 
 def test_a_run_of_text_and_edit_is_one_record() -> None:
-    events = [key(3000 + 400 * n, EDIT if n == 3 else TEXT) for n in range(8)]
-    assert made(events, BURSTS) == [(3, TYPING, 0, 7, 1, 2, 3)]
+    events = [key(3000 + 200 * n, EDIT if n == 3 else TEXT) for n in range(14)]
+    assert made(events, BURSTS) == [(3, TYPING, 0, 13, 1, 2, 3)]
 
 
 def test_a_run_ends_at_a_pause_or_at_another_class() -> None:
-    run = [key(100 * n) for n in range(5)]
-    later = [key(4000 + 100 * n) for n in range(5)]
-    assert made(run + later, BURSTS) == [(0, TYPING, 0, 5, 0, 0, 0), (4, TYPING, 0, 5, 0, 0, 4)]
-    events = [*run, key(1500, ENTER), *(key(1600 + n) for n in range(4))]
+    run = [key(50 * n) for n in range(15)]
+    later = [key(4000 + 50 * n) for n in range(15)]
+    assert made(run + later, BURSTS) == [(0, TYPING, 0, 15, 0, 0, 0), (4, TYPING, 0, 15, 0, 0, 4)]
+    events = [*run, key(1500, ENTER), *(key(1600 + n) for n in range(12))]
     assert made(events, BURSTS) == [
-        (0, TYPING, 0, 5, 0, 0, 0), (1, KEY, ENTER, 0, 0, 0, 1), (1, TYPING, 0, 4, 0, 0, 0),
+        (0, TYPING, 0, 15, 0, 0, 0), (1, KEY, ENTER, 0, 0, 0, 1), (1, TYPING, 0, 12, 0, 0, 0),
     ]  # fmt: skip
 
 
@@ -167,8 +167,10 @@ def test_the_scopes_do_not_split_each_others_runs() -> None:
 
 
 def test_a_short_run_joins_the_next_one() -> None:
-    events = [key(0), key(100), key(1000, NAV), *(key(5000 + 300 * n, EDIT if n == 1 else TEXT) for n in range(4))]
-    assert made(events, BURSTS) == [(1, KEY, NAV, 0, 0, 0, 1), (5, TYPING, 0, 5, 1, 0, 4)]
+    joined = [key(0), key(100), key(1000, NAV), *(key(5000 + 80 * n, EDIT if n == 1 else TEXT) for n in range(10))]
+    assert made(joined, BURSTS) == [(1, KEY, NAV, 0, 0, 0, 1), (5, TYPING, 0, 11, 1, 0, 4)]
+    alone = [*(key(10 * n) for n in range(12)), *(key(5000 + 10 * n) for n in range(11))]
+    assert made(alone, BURSTS, end=9000) == [(0, TYPING, 0, 12, 0, 0, 0), (9, TYPING, 0, 11, 0, 0, 9)]
 
 
 def test_a_short_run_stands_alone_at_the_segments_end() -> None:
@@ -198,12 +200,12 @@ def test_what_a_stroke_leaves_over_is_carried_to_the_next() -> None:
 
 def test_a_gap_ends_runs_and_holds_a_short_one() -> None:
     events = [
-        *(key(100 * n) for n in range(4)),
+        *(key(50 * n) for n in range(12)),
         (1000, GAP, Reason.SECURE, 7, 0, 0),
-        *(key(8000 + n) for n in range(4)),
+        *(key(8000 + n) for n in range(12)),
     ]
     assert made(events, BURSTS) == [
-        (0, TYPING, 0, 4, 0, 0, 0), (1, GAP, Reason.SECURE, 0, 0, 0, 7), (8, TYPING, 0, 4, 0, 0, 8),
+        (0, TYPING, 0, 12, 0, 0, 0), (1, GAP, Reason.SECURE, 0, 0, 0, 7), (8, TYPING, 0, 12, 0, 0, 8),
     ]  # fmt: skip
 
 
@@ -417,10 +419,10 @@ def test_under_a_veil_no_time_within_a_second_shows(events: list[Event], data: s
 
 
 def test_runs_do_not_join_across_a_veil() -> None:
-    typed = [key(100 * n) for n in range(30)]
-    events = [*typed[:10], (1000, VEIL, 1, 0, 0, 0), *typed[10:20], (2000, VEIL, 0, 0, 0, 0), *typed[20:]]
+    typed = [key(70 * n) for n in range(42)]
+    events = [*typed[:14], (970, VEIL, 1, 0, 0, 0), *typed[14:28], (1950, VEIL, 0, 0, 0, 0), *typed[28:]]
     assert [r[:5] for r in made(events, BURSTS)] == [
-        (0, TYPING, 0, 10, 0), (0, TYPING | COARSE_FORM, 0, 4, 0), (2, TYPING, 0, 10, 0),
+        (0, TYPING, 0, 14, 0), (0, TYPING | COARSE_FORM, 0, 4, 0), (1, TYPING, 0, 14, 0),
     ]  # fmt: skip
     assert [r[1:5] for r in made(events, COARSE)] == [(TYPING, 0, 4, 0)] * 3
 

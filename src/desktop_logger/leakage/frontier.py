@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from desktop_logger.records.layout import TYPING
-from desktop_logger.records.profiles import BURSTS, EVENTS
+from desktop_logger.records.profiles import BURSTS
 
 from . import data, identity, product, twin, utility
 from .__main__ import ROOT
@@ -34,12 +34,17 @@ VARIANTS = {
     "bursts, pause 8 s": Form(pause_s=8),
     "bursts, short 1": Form(short=1),
     "bursts, short 12": Form(short=12),
+    "bursts, short 20": Form(short=20),
+    "bursts, short 12, pause 4 s": Form(short=12, pause_s=4),
     "bursts, grid 5 s": Form(grid_s=5),
     "bursts, one number": Form(edits=False),
     "bursts, no times": Form(times=False),
     "coarse": Form(base=2),
     "coarse, pause 4 s": Form(base=2, pause_s=4),
     "coarse, short 12": Form(base=2, short=12),
+    "coarse, short 20": Form(base=2, short=20),
+    "coarse, short 12, pause 4 s": Form(base=2, short=12, pause_s=4),
+    "coarse, short 12, log4": Form(base=4, short=12),
     "coarse, log4": Form(base=4),
     "coarse, low caps": Form(base=2, caps=(6, 2, 4, 3)),
     "coarse, one number": Form(base=2, edits=False),
@@ -47,24 +52,12 @@ VARIANTS = {
 }
 
 
-def records(times: Sequence[int], symbols: Sequence[str], form: Form) -> Array:
-    """Records of a variant, with the columns of ``product.records``."""
-    fine = product.records(times, symbols, EVENTS)
-    parts = []
-    for segment in np.unique(fine[:, product.SEGMENT]):
-        rows = fine[fine[:, product.SEGMENT] == segment][:, [product.T, product.CODE, product.A]]
-        last = segment == fine[-1, product.SEGMENT]
-        made = twin.runs(rows, int(rows[-1, 0]) if last else 30_000, form)
-        parts.append(np.concatenate([np.full((len(made), 1), segment), made], 1))
-    return np.concatenate(parts)
-
-
 def bits_a_key(people: Sequence[Person], form: Form) -> float:
     """Entropy of the joint numbers of a run, over its mean length."""
     seen: Counter[tuple[int, int, int]] = Counter()
     keys = 0
     for times, symbols in people:
-        made = records(times, symbols, form)
+        made = twin.records(times, symbols, form)
         rows = made[made[:, KIND] == TYPING]
         seen.update(zip(rows[:, A].tolist(), rows[:, B].tolist(), rows[:, DURATION].tolist(), strict=True))
         keys += len(times)
@@ -75,20 +68,18 @@ def bits_a_key(people: Sequence[Person], form: Form) -> float:
 
 
 def next_action(people: Sequence[Person], form: Form) -> float:
-    """Accuracy of the next action (that of ``bursts``) from the variant's records that ended by then."""
+    """Accuracy of the next action from the variant's records that ended by then."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     sets = []
     plain = form._replace(base=0, edits=True, times=True, grid_s=1)
     for times, symbols in people:
         classes = [product.class_of_symbol(symbol) for symbol in symbols]
-        truth = product.records(times, symbols, BURSTS)
-        ends = np.maximum.accumulate([max(places) for _, places in product.groups(truth, classes)])
-        exact = records(times, symbols, plain)
-        here = np.maximum.accumulate([max(places) for _, places in product.groups(exact, classes)])
-        history = utility.history(records(times, symbols, form), (KIND, A, B, DURATION, GAP))
-        latest = np.clip(np.searchsorted(here, ends[:-1], "right") - 1, 0, len(history) - 1)
-        sets.append((history[latest], utility.actions(truth)[1:]))
+        done = twin.records(times, symbols, utility.DONE)
+        known = utility.ends(twin.records(times, symbols, plain), classes)
+        rows = twin.records(times, symbols, form)
+        shown = utility.before(rows, known, utility.ends(done, classes)[:-1], (KIND, A, B, DURATION, GAP))
+        sets.append((shown, utility.actions(done)[1:]))
     right = []
     for fold in range(3):
         kept = [one for n, one in enumerate(sets) if n % 3 != fold]
@@ -107,7 +98,7 @@ def main() -> int:
     for name, form in VARIANTS.items():
 
         def make(times: Sequence[int], symbols: Sequence[str], form: Form = form) -> Array:
-            return records(times, symbols, form)
+            return twin.records(times, symbols, form)
 
         found = identity.recognise(people, BURSTS, make, [500])[500]
         low, high = identity.interval(found.top1)

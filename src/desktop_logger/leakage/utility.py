@@ -2,10 +2,10 @@
 
 Never typing speed or error rates: they are measures of a person.
 
-Next action: after each record of ``bursts``, is the next one a short (under 8 keys), middle (under 32) or long run,
+Next action: after each thing that somebody did, is the next one a short (under 8 keys), middle (under 32) or long run,
 or Enter? Gradient boosting sees what each profile recorded up to then; writers it is tested on are not in training.
-The truth is the same under every profile, so only what the predictor sees differs. Pauses: how many of 2 s or more,
-and of 16 s or more, a reader of the records would count, against the raw times.
+What was done is the same under every profile, whatever runs it joins, so only what the predictor sees differs. Pauses:
+how many of 2 s or more, and of 16 s or more, a reader of the records would count, against the raw times.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import numpy as np
 from desktop_logger.records.layout import KEY, PRESSES, TYPING
 from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, Profile
 
-from . import product
-from .product import CODE, DURATION, GAP, KIND, SEGMENT, A, B, T
+from . import product, twin
+from .product import DURATION, GAP, KIND, SEGMENT, A, B, T
 
 Array = np.ndarray[Any, Any]
 Classifier = Callable[[], Any]
+DONE = twin.Form(short=4)
+"""What counts as done: runs of at least four keys, and every other key. No profile's, so that it stays comparable."""
 _BACK = 5
-"""Records before the present one that the predictor sees."""
+"""Records up to the present one that the predictor sees."""
 
 
 class Predicted(NamedTuple):
@@ -36,13 +38,13 @@ class Predicted(NamedTuple):
 
 
 def actions(made: Array) -> Array:
-    """The class of each record of ``bursts``: 0, 1, 2 for runs by length, 3 for any other key."""
+    """The class of each thing done: 0, 1, 2 for runs by length, 3 for any other key."""
     keys = made[:, A] + made[:, B]
     return np.where(made[:, KIND] == TYPING, np.digitize(keys, (8, 32)), 3)
 
 
 def history(rows: Array, columns: Sequence[int]) -> Array:
-    """For each record but the last: its columns and those of the ones before it in the same segment."""
+    """For each record: its columns and those of the ones before it in the same segment."""
     parts = []
     for back in range(_BACK):
         shifted = np.roll(rows[:, columns].astype(float), back, 0)
@@ -50,23 +52,37 @@ def history(rows: Array, columns: Sequence[int]) -> Array:
         shifted[:back] = -1
         shifted[~same] = -1
         parts.append(shifted)
-    return np.concatenate(parts, 1)[:-1]
+    return np.concatenate(parts, 1)
+
+
+def ends(rows: Array, classes: Sequence[int]) -> Array:
+    """For each record, the last press by which it and all before it are known."""
+    found: Array = np.maximum.accumulate([max(places) for _, places in product.groups(rows, classes)])
+    return found
+
+
+def before(rows: Array, known: Array, moments: Array, columns: Sequence[int]) -> Array:
+    """What the records that are ``known`` by each of the moments show (-1: nothing yet)."""
+    made = np.concatenate([np.full((1, _BACK * len(columns)), -1.0), history(rows, columns)])
+    found: Array = made[np.searchsorted(known, moments, "right")]
+    return found
 
 
 def seen(times: Sequence[int], symbols: Sequence[str], profile: Profile) -> tuple[Array, Array]:
     """What a predictor sees before each next action under a profile, and the actions."""
-    runs = product.records(times, symbols, BURSTS)
-    truth = actions(runs)[1:]
-    if profile is BURSTS:
-        return history(runs, (KIND, A, B, DURATION, GAP)), truth
-    if profile is COARSE:
-        return history(product.records(times, symbols, COARSE), (KIND, A, B, DURATION, GAP)), truth
+    done = twin.records(times, symbols, DONE)
+    truth = actions(done)[1:]
+    classes = [product.class_of_symbol(symbol) for symbol in symbols]
+    moments = ends(done, classes)[:-1]
+    columns = (KIND, A, B, DURATION, GAP)
+    if profile in (BURSTS, COARSE):
+        known = ends(product.records(times, symbols, BURSTS), classes)  # coarse has the same records
+        return before(product.records(times, symbols, profile), known, moments, columns), truth
     if profile is EVENTS:
         fine = product.records(times, symbols, EVENTS)
-        classes = [int(code) for code in fine[:, CODE]]
-        detail = np.zeros((len(runs), 5))
+        detail = np.zeros((len(done), 5))
         ticks = fine[:, T] + fine[:, SEGMENT] * 10_000_000
-        for row, places in product.groups(runs, classes):
+        for row, places in product.groups(done, classes):
             pauses = np.diff(ticks[places]) if len(places) > 1 else np.zeros(1)
             edits = [n for n, place in enumerate(places) if classes[place] == 2]
             detail[row] = (
@@ -76,12 +92,12 @@ def seen(times: Sequence[int], symbols: Sequence[str], profile: Profile) -> tupl
                 pauses.std(),
                 len(places) - edits[-1] if edits else -1,
             )
-        return np.concatenate([history(runs, (KIND, A, B, DURATION, GAP)), detail[:-1]], 1), truth
+        return np.concatenate([history(done, columns)[:-1], detail[:-1]], 1), truth
     counts = product.records(times, symbols, COUNTS)
     counts = counts[counts[:, KIND] == PRESSES]
     noisy = np.where(counts[:, A] > 0x7FFF, counts[:, A] - 0x10000, counts[:, A]).reshape(-1, 11)[:, :3]
     minute = (counts[:, SEGMENT] * 100 + counts[:, T])[::11]
-    places = np.searchsorted(minute, runs[:-1, SEGMENT] * 100 + np.minimum(runs[:-1, T] // 60, 11))
+    places = np.searchsorted(minute, done[:-1, SEGMENT] * 100 + np.minimum(done[:-1, T] // 60, 11))
     places = np.minimum(places, len(noisy) - 1)
     return np.concatenate([noisy[places], noisy[np.maximum(places - 1, 0)]], 1).astype(float), truth
 

@@ -44,7 +44,7 @@ RELEASE_TICK_S = 60
 RUN_PAUSE_S = 2
 """A run ends at a pause of this length (or at a record of another class in its scope)."""
 
-SHORT_RUN = 4
+SHORT_RUN = 12
 """A typing run of fewer keys is held and joins the next one."""
 
 MOVE_CELL_PX = 4

@@ -5,7 +5,7 @@ Rules (all times in whole seconds of the grid, so nothing finer than the grid de
 - A run ends at a pause of 2 s or at a record of another class in its scope; the scopes do not split each
   other's runs. A gap and the segment's end close every run.
 - TYPING gathers TEXT and EDIT. Every other class is a KEY record of its own.
-- A TYPING run shorter than 4 is held and joins the next one: the counts add, start, duration and gap are the
+- A TYPING run shorter than ``SHORT_RUN`` is held and joins the next: the counts add, start, duration and gap are the
   next run's. At the segment's end it stands alone, with that time.
 - STROKE is a net displacement; what fills no cell is carried to the next stroke of the segment.
 - ``gap`` counts from the end of the record before in the same scope, or from the segment's start.
