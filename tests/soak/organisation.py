@@ -4,8 +4,10 @@
 2. one person out of a thousand bundles erased: every row gone, looked for by planted values
 3. the same export on a real Ray cluster of two workers, of which one is killed: the same rows
 4. every combination of granted scopes under every combination that the reader may open: no row of any other
+5. exports killed (SIGKILL) at random moments and run again: the same rows, one ledger entry, nothing left over
+6. full frames of the profile ``events``: the most rows that a bundle can hold
 
-``python -m tests.soak.organisation [1] [2] [3] [4]``; needs a few hundred MB in the temporary folder. JSON lines.
+``python -m tests.soak.organisation [1] … [6]``; needs a few hundred MB in the temporary folder. JSON lines.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -24,6 +27,7 @@ from typing import Any, Self
 
 import pyarrow.compute
 import pyarrow.dataset
+import pyarrow.parquet
 
 from desktop_logger import bundle
 from desktop_logger.admin import lineage
@@ -146,14 +150,23 @@ def many(root: str, bundles: int) -> None:
     cpu = time.process_time()
     built = sequences.build(os.path.join(root, "out"), os.path.join(root, "built"))
     cpu = time.process_time() - cpu
+    plain = reading_cpu_s(os.path.join(root, "out"))
     said(
-        step="build",
-        records=built.records,
-        tokens=built.tokens,
-        records_a_cpu_s=int(built.records / cpu),
-        peak_mb=peak_mb(),
-    )
+        step="build", records=built.records, tokens=built.tokens, records_a_cpu_s=int(built.records / cpu),
+        plain_reading_a_cpu_s=int(built.records / plain), ratio=round(cpu / plain, 2), peak_mb=peak_mb(),
+        load=round(os.getloadavg()[0], 1),
+    )  # fmt: skip
     assert peak_mb() < MOST_MB
+
+
+def reading_cpu_s(out: str) -> float:
+    """CPU seconds in which plain pyarrow reads the same columns of the same files."""
+    cpu = time.process_time()
+    for path in rows_of(out).files:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                file.read_row_group(group, columns=list(sequences.READ), use_threads=False)
+    return time.process_time() - cpu
 
 
 def erased(root: str) -> None:
@@ -280,10 +293,88 @@ def granted(root: str) -> None:
     said(step="granted", combinations=len(COMBINATIONS) ** 2, rows=rows, outside=0)
 
 
+_EXPORT = """
+import sys
+from desktop_logger.admin.export import Order, export
+from desktop_logger.admin.folder import Folder
+from tests.organisation import PASSPHRASE, HeldClock
+folder = Folder(sys.argv[1])
+order = Order((sys.argv[2],), sys.argv[3], "improve-tools", "parquet")
+export(folder, folder.unlock(PASSPHRASE), order, HeldClock(), workers=2)
+"""
+
+
+def interrupted(root: str, kills: int = 40, bundles: int = 1200) -> None:
+    """5. Real processes, ended with no warning, wherever they are; then once more without."""
+    organisation = Organisation(root, HeldClock())
+    box, rows = os.path.join(root, "box"), 0
+    for number in range(4):
+        person = Subject(os.path.join(root, f"home{number}"), organisation)
+        press = Press(person, os.path.join(box, str(number)))
+        some, records = frames(person, 3, 200, seed=number)
+        for _ in range(bundles // 4):
+            press.write(some)
+            rows += records
+    started = time.monotonic()
+    organisation.export(os.path.join(root, "alone"), box, form="parquet", workers=2)
+    longest, expected = 2 * (time.monotonic() - started), digest_of(os.path.join(root, "alone"))
+    chance, done, outs = random.Random(1), 0, 0
+    while True:
+        out = os.path.join(root, f"out{outs}")
+        command = [sys.executable, "-W", "ignore", "-c", _EXPORT, organisation.folder.root, box, out]
+        process = subprocess.Popen(command)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.5, longest) if done < kills else None)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            done += 1
+            continue
+        assert process.returncode == 0, process.returncode
+        assert digest_of(out) == expected
+        assert not os.path.lexists(out + ".partial")
+        outs += 1
+        if done >= kills:
+            break
+    exported = [one for one in organisation.folder.ledger.entries() if one["kind"] == "exported"]
+    assert [one["rows"] for one in exported] == [rows] * (outs + 1)
+    assert os.listdir(os.path.join(organisation.folder.root, "work")) == []
+    said(step="interrupted", kills=done, exports=outs, rows=rows, differing=0)
+
+
+def fine(root: str, bundles: int = 400) -> None:
+    """6. ``events``."""
+    both = [('profile = "coarse"', 'profile = "events"'),
+            ('ceiling = "bursts"\ndefault = "bursts"', 'ceiling = "events"\ndefault = "events"')]  # fmt: skip
+    organisation = Organisation(root, HeldClock(), change=both)
+    person = Subject(os.path.join(root, "home"), organisation)
+    press = Press(person, os.path.join(root, "box"))
+    some, records = frames(person, 10, 4000)
+    for _ in range(bundles):
+        press.write(some)
+    cpu = cpu_s()
+    report = organisation.export(os.path.join(root, "out"), os.path.join(root, "box"), form="parquet", workers=1)
+    cpu = cpu_s() - cpu
+    assert report.rows == bundles * records
+    said(
+        step="events", bundles=bundles, records_a_bundle=records, rows_a_cpu_s=int(report.rows / cpu),
+        peak_mb=peak_mb(), load=round(os.getloadavg()[0], 1),
+    )  # fmt: skip
+    cpu = time.process_time()
+    built = sequences.build(os.path.join(root, "out"), os.path.join(root, "built"))
+    cpu, plain = time.process_time() - cpu, reading_cpu_s(os.path.join(root, "out"))
+    said(
+        step="build of events", records=built.records, records_a_cpu_s=int(built.records / cpu),
+        plain_reading_a_cpu_s=int(built.records / plain), ratio=round(cpu / plain, 2), peak_mb=peak_mb(),
+    )  # fmt: skip
+    assert peak_mb() < MOST_MB
+
+
 def main(chosen: list[str]) -> None:
     os.environ["LC_ALL"] = "C.UTF-8"
-    for name, step in (("1", lambda root: many(root, 10_000)), ("2", erased), ("3", fleet), ("4", granted)):
-        if chosen and name not in chosen:
+    steps = (lambda root: many(root, 10_000), erased, fleet, granted, interrupted, fine)
+    for name, step in enumerate(steps, 1):
+        if chosen and str(name) not in chosen:
             continue
         root = tempfile.mkdtemp(prefix="desktop-logger-soak-")
         try:

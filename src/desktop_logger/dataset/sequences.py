@@ -40,7 +40,8 @@ _WORDS = {field.name: field.words for field in FIELDS if field.kind == "words"}
 _NUMBERS = ("task", "n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds")
 _SAY_WHAT = ("class", "button", "direction", "action", "category", "role", "outcome")
 """Of these a record has one at most."""
-_READ = ("profile", "session", "split_group", "record", "scope", "t", "form", "command", *_SAY_WHAT, *_NUMBERS)
+READ = ("profile", "session", "split_group", "record", "scope", "t", "form", "command", *_SAY_WHAT, *_NUMBERS)
+"""Columns of an export that tokens are made of."""
 
 
 class Built(NamedTuple):
@@ -128,7 +129,7 @@ def _part(source: str, target: str, length: int, seen: set[bytes] | None, totals
         with arrow.parquet.ParquetFile(source) as file, open(disk.create(target), "wb") as out:
             with parquet_writer(out, schema()) as writer:
                 for group in range(file.num_row_groups):
-                    rows = file.read_row_group(group, columns=list(_READ), use_threads=False)
+                    rows = file.read_row_group(group, columns=list(READ), use_threads=False)
                     made = _sequences(rows, length, seen, totals)
                     if made.num_rows:
                         writer.write_table(made)
