@@ -153,11 +153,12 @@ def _bucket(values: Ints, cap: int, coarse: Bools) -> Ints:
     return found
 
 
+_WORDS_OF_TEXT = [WORDS["class"].index(one) + 1 for one in ("TEXT", "EDIT")]
 _WIDEST = max(len(WORDS[name]) for name in ("class", "button", "direction", "action", "category", "role")) + 1
 
 
 def _table() -> npt.NDArray[np.int32]:
-    """Record x word x command → action."""
+    """Record x word x command → action and amount: 1 for one press that makes or takes away text, else 0."""
     table = np.full((len(WORDS["record"]), _WIDEST, len(WORDS["command"]) + 1), _INDEX["UNOBSERVED"], np.int32)
     plain = {"TEXT": "TYPE", "EDIT": "EDIT", "COMMAND": "HOTKEY"}
     keys = [plain.get(name, f"PRESS({name})") for name in WORDS["class"]]
@@ -178,6 +179,8 @@ def _table() -> npt.NDArray[np.int32]:
             table[_RECORD["key"], WORDS["class"].index("COMMAND") + 1, number] = _INDEX[f"HOTKEY({command})"]
     table[_RECORD["typing"]] = _INDEX["TYPE"]
     table[_RECORD["move"]] = table[_RECORD["stroke"]] = _INDEX["MOVE"]
+    table *= AMOUNTS
+    table[_RECORD["key"], _WORDS_OF_TEXT] += 1
     return table
 
 
@@ -193,26 +196,29 @@ def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bo
     a gap, which stands once in each scope, is one ``UNOBSERVED``.
     """
     _, words, commands = _ACTION.shape
-    action = _ACTION.reshape(-1)[(c.record * words + c.word) * commands + c.command]
+    what = _ACTION.reshape(-1)[(c.record * words + c.word) * commands + c.command]
     typing, gap_row = c.record == _RECORD["typing"], c.record == _RECORD["gap"]
-    single = (c.record == _RECORD["key"]) & ((action == _INDEX["TYPE"]) | (action == _INDEX["EDIT"]))
-    amount = _bucket(np.where(typing, c.n_text, c.n), AMOUNTS - 1, c.coarse) + single
-    time = _bucket(np.where(gap_row, c.seconds, c.duration), TIMES - 1, c.minute)
+    # a record has one of these numbers at most
+    amount = _bucket(c.n_text + c.n, AMOUNTS - 1, c.coarse)
+    time = _bucket(c.seconds + c.duration, TIMES - 1, c.minute)
     pointer = _EIGHTHS[3 * np.sign(c.dy) + np.sign(c.dx) + 4]
     around = _around(c)
     room = CATEGORIES * NUMBERS
-    main = ((action * AMOUNTS + amount) * TIMES + time) * POINTERS * room + pointer * room + around
+    main = (((what + amount) * TIMES + time) * POINTERS + pointer) * room + around
     pause = _pause(c, gap_row)
     waits = pause >= WAIT_FROM
     edits = typing & (c.n_edit > 0)
     # each record gives none to three tokens: WAIT, itself, EDIT
-    count = (~_told_before(c, gap_row)).view(np.int8) + waits.view(np.int8) + edits.view(np.int8)
+    itself = ~_told_before(c, gap_row)
+    count = itself.view(np.int8) + waits.view(np.int8) + edits.view(np.int8)
     ends = np.cumsum(count, dtype=np.int64)
     out = np.empty(int(ends[-1]) if ends.size else 0, np.int32)
     first = ends - count
-    itself = count > 0
     out[first[waits]] = (_INDEX["WAIT"] * AMOUNTS * TIMES + pause[waits]) * POINTERS * room + around[waits]
-    out[(first + waits)[itself]] = main[itself]
+    if itself.all():
+        out[first + waits] = main
+    else:
+        out[(first + waits)[itself]] = main[itself]
     edited = _bucket(c.n_edit[edits], AMOUNTS - 1, c.coarse[edits])
     out[ends[edits] - 1] = (_INDEX["EDIT"] * AMOUNTS + edited) * TIMES * POINTERS * room + around[edits]
     source = np.repeat(np.arange(c.record.size), count)

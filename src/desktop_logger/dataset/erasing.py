@@ -26,7 +26,7 @@ from desktop_logger.records.profiles import SCOPES
 from . import folder
 from .actions import ACTIONS, by_action, named
 from .arrow import pyarrow
-from .parts import parquet_writer, unwritable
+from .parts import USED, parquet_writer, unwritable, used
 from .tally import COUNTED, at_least
 
 _COUNTED = ("session", "profile", "t", "seconds", *COUNTED)
@@ -96,6 +96,7 @@ def _rewrite(path: str, target: IO[bytes], sessions: AbstractSet[int]) -> tuple[
                 went, kept = went + rows.num_rows - staying.num_rows, kept + staying.num_rows
                 if staying.num_rows:
                     writer.write_table(staying, row_group_size=staying.num_rows)
+            writer.add_key_value_metadata({USED: ",".join(sorted(used(file)))})
         return went, kept
     with open(path, encoding="utf-8", newline="") as file:
         place = -1

@@ -17,12 +17,15 @@ import numpy as np
 from desktop_logger import disk
 from desktop_logger.errors import Unavailable, UsageError
 from desktop_logger.inspection.columns import Columns
+from desktop_logger.inspection.rows import EXPORT_FIELDS
 
 from .arrow import ALL_FIELDS, Session, pyarrow, schema, table
 
 FORMATS = ("parquet", "jsonl", "csv")
 GROUP_ROWS = {"parquet": 1 << 17, "jsonl": 1 << 15, "csv": 1 << 15}
 """Rows that are made at once: a row group, or some lines, which take more memory each."""
+USED = "desktop-logger.columns"
+"""Key in a part's metadata: the columns that hold anything in it. Where it is missing, all may."""
 LEVEL = 3
 """zstd: higher levels save a few per cent for ten times the time."""
 
@@ -46,6 +49,7 @@ class PartWriter:
     def __init__(self, path: str, form: str) -> None:
         self.path, self.form = path, form
         self.groups = 0
+        self._used = {field.name for field in EXPORT_FIELDS} | {"t"}
         self._temporary = path + ".tmp"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
@@ -75,6 +79,7 @@ class PartWriter:
         """
         rows, made = table(sessions)
         self.groups += 1
+        self._used.update(name for one in made for name in one.fields)
         try:
             if self.form == "parquet":
                 self._parquet.write_table(rows, row_group_size=max(rows.num_rows, 1))
@@ -91,6 +96,7 @@ class PartWriter:
         """The part is on the medium and has its name."""
         try:
             if self.form == "parquet":
+                self._parquet.add_key_value_metadata({USED: ",".join(sorted(self._used))})
                 self._parquet.close()
             self._file.flush()
             disk.sync(self._file.fileno())
@@ -113,6 +119,12 @@ def parquet_writer(file: Any, layout: Any) -> Any:
     return pyarrow().parquet.ParquetWriter(
         file, layout, compression="zstd", compression_level=LEVEL, write_statistics=looked_for
     )
+
+
+def used(file: Any) -> frozenset[str]:
+    """The columns of an open part that may hold anything."""
+    noted = (file.metadata.metadata or {}).get(USED.encode())
+    return frozenset(noted.decode().split(",") if noted else file.schema_arrow.names)
 
 
 def unwritable(path: str, error: OSError) -> Unavailable:

@@ -30,7 +30,7 @@ from desktop_logger.inspection.rows import FIELDS
 from . import folder
 from .actions import ACTIONS, TOKENS, Columns, by_action, named, token, tokens
 from .arrow import pyarrow
-from .parts import parquet_writer, unwritable
+from .parts import parquet_writer, unwritable, used
 
 LENGTH = 512
 SPLITS = {"train": range(13), "validation": range(13, 14), "test": range(14, 16)}
@@ -127,9 +127,10 @@ def _part(source: str, target: str, length: int, seen: set[bytes] | None, totals
     arrow = pyarrow()
     try:
         with arrow.parquet.ParquetFile(source) as file, open(disk.create(target), "wb") as out:
+            there = [name for name in READ if name in used(file)]
             with parquet_writer(out, schema()) as writer:
                 for group in range(file.num_row_groups):
-                    rows = file.read_row_group(group, columns=list(READ), use_threads=False)
+                    rows = file.read_row_group(group, columns=there, use_threads=False)
                     made = _sequences(rows, length, seen, totals)
                     if made.num_rows:
                         writer.write_table(made)
@@ -140,10 +141,16 @@ def _part(source: str, target: str, length: int, seen: set[bytes] | None, totals
 
 
 def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Arrow rows as token columns, with session and split group; sessions must lie one after another."""
+    """Arrow rows as token columns, with session and split group; sessions must lie one after another.
+
+    A column that is not there is empty.
+    """
+    names = set(rows.column_names)
 
     def codes(name: str, *, absent: bool) -> np.ndarray[Any, Any]:
         """Codes of the closed list, whatever order the file's own dictionary has; 0 is absent where asked for."""
+        if name not in names:
+            return np.zeros(rows.num_rows, np.int32)
         column = rows[name].combine_chunks()
         column = column.chunk(0) if hasattr(column, "num_chunks") else column
         words = [_WORDS[name].index(word) + int(absent) for word in column.dictionary.to_pylist()]
@@ -155,9 +162,9 @@ def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[A
         return np.asarray(table[found])
 
     def numbers(name: str) -> np.ndarray[Any, Any]:
+        if name not in names or rows[name].null_count == rows.num_rows:
+            return np.zeros(rows.num_rows, np.int32)
         column = rows[name]
-        if column.null_count == len(column):
-            return np.zeros(len(column), np.int32)
         found: np.ndarray[Any, Any] = np.asarray(column.fill_null(0).to_numpy(), np.int32)
         return found
 
@@ -171,8 +178,8 @@ def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[A
     session = rows["session"].to_numpy()
     first = np.ones(session.size, np.bool_)
     first[1:] = session[1:] != session[:-1]
-    scale = np.where(by_minutes, 60_000.0, 1000.0)[place]
-    said = [codes(name, absent=True) for name in _SAY_WHAT if rows[name].null_count < rows.num_rows]
+    scale = 60_000.0 if by_minutes.all() else np.where(by_minutes, 60_000.0, 1000.0)[place]
+    said = [codes(name, absent=True) for name in _SAY_WHAT if name in names]
     found = Columns(
         record=codes("record", absent=False), scope=codes("scope", absent=False),
         word=sum(said, np.zeros(session.size, np.int32)), command=codes("command", absent=True),
