@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from desktop_logger.confine import landlock
+from tests import inside
 from tests.ceremony import sign
 from tests.testbed import wait_until
 
@@ -86,6 +90,79 @@ def test_the_control_that_the_same_acts_work_on_a_process_that_is_not_ours(
     finally:
         other.kill()
         other.wait()
+
+
+def forbidden(pid: int, folder: str, home: str, others: dict[str, int], program: bytes) -> dict[str, str]:
+    """Each act, tried by the process itself: act → what the kernel answered."""
+    found = {}
+    with inside.Inside(pid) as process:
+        for name, family, kind in (
+            ("TCP", 2, 1), ("UDP", 2, 2), ("TCP over IPv6", 10, 1), ("UDP over IPv6", 10, 2), ("netlink", 16, 3),
+            ("a Unix socket", 1, 1),
+        ):  # fmt: skip
+            found[name] = process.call("socket", family, kind, 0)
+        here, new = -100, os.O_WRONLY | os.O_CREAT
+        found["a file in the account's home"] = process.call("openat", here, f"{folder}/x".encode(), new, 0o600)
+        found["a file in /dev/shm"] = process.call("openat", here, f"/dev/shm/x-{pid}".encode(), new, 0o600)
+        found["a folder in the account's home"] = process.call("mkdir", f"{folder}/y".encode(), 0o700)
+        found["what is there, for writing"] = process.call("openat", here, f"{folder}/there".encode(), os.O_RDWR, 0)
+        found["a file among its own"] = process.call("openat", here, f"{home}/x".encode(), new, 0o600)
+        found["reading a file of the account's"] = process.call("openat", here, f"{folder}/there".encode(), 0, 0)
+        for name, other in others.items():
+            found[f"memory of {name}"] = process.call("openat", here, f"/proc/{other}/mem".encode(), 0, 0)
+            found[f"tracing {name}"] = process.call("ptrace", 0x4206, other, 0, 0)
+        remote = struct.pack("<QQ", 0x400000, 8)
+        found["reading across"] = process.call("process_vm_readv", others["another program"], remote, 1, remote, 1, 0)
+        found["a program"] = process.call("execve", program, 0, 0)
+    for path in (f"{folder}/x", f"/dev/shm/x-{pid}", f"{home}/x"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(f"{folder}/y")
+    return found
+
+
+@pytest.mark.skipif(not inside.possible(), reason="NOT TESTED: only root on x86_64 can act in a process's place")
+@pytest.mark.skipif(landlock.abi() < 1, reason="NOT TESTED: this kernel has no Landlock")
+def test_each_forbidden_act_fails_in_each_of_the_live_processes(account: Account) -> None:
+    """Calls put into the running processes. In an ordinary program of the same account, the control, each works."""
+    started = account.run("start")
+    assert started.returncode == 0, started.stderr
+    pids = {role: pid for role, pid in account.status()["pids"].items() if pid}
+    there = os.path.join(account.user.home, "there")
+    with open(there, "w", encoding="ascii"):
+        os.chown(there, account.user.uid, account.user.gid)
+    plain = [
+        subprocess.Popen(["sleep", "60"], cwd=account.user.home, preexec_fn=account.user.become)  # noqa: PLW1509
+        for _ in range(2)
+    ]
+    try:
+        others = {"another program": plain[0].pid}
+        control = forbidden(plain[1].pid, account.user.home, account.home, others, b"/bin/true")
+        assert {act for act, answer in control.items() if answer != "done"} == {"reading across"}
+        assert control["reading across"] == "EFAULT"  # it was let in, and found nothing at that place
+        for role, pid in pids.items():
+            ours = {name: other for name, other in pids.items() if name != role}
+            is_first = role == "supervisor"  # it starts the others: a program that is not there must do
+            program = b"/bin/nothing" if is_first else b"/bin/true"
+            found = forbidden(pid, account.user.home, account.home, others | ours, program)
+            refused = {act for act, answer in found.items() if answer in {"EPERM", "EACCES", "EAFNOSUPPORT"}}
+            allowed = {act: answer for act, answer in found.items() if act not in refused}
+            if is_first:
+                assert refused == {
+                    "TCP", "UDP", "TCP over IPv6", "UDP over IPv6", "netlink", "reading across",
+                    *(f"tracing {name}" for name in others | ours), *(f"memory of {name}" for name in ours),
+                }  # fmt: skip
+                assert allowed.pop("a program") == "ENOENT"
+                assert set(allowed.values()) == {"done"}
+            else:
+                assert allowed == ({"a file among its own": "done"} if role == "writer" else {}), role
+        assert account.status()["state"] == "recording"
+        assert {role: pid for role, pid in account.status()["pids"].items() if pid} == pids
+    finally:
+        for one in plain:
+            one.kill()
+            one.wait()
 
 
 def test_a_read_only_home_is_said(account: Account) -> None:
