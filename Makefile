@@ -38,12 +38,13 @@ bench: install ## tables of cost and size, beside the usual script, from one run
 	@$(BIN)/python -m tests.benchmarks
 
 soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then a million pairs of inputs
-	@sh $(SETUP) packages demo
+	@sh $(SETUP) packages soak
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q atheris || echo "atheris: not installed"
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
 	@$(BIN)/python -m tests.soak.storage $(SOAK_PART)
 	@$(BIN)/python -m tests.soak.halted
 	@$(BIN)/python -m tests.accounting
+	@$(BIN)/python -m pytest tests/desktop/test_matrix.py
 	@$(BIN)/python -m tests.machine 20 30
 	@$(BIN)/python -m tests.soak.window
 	@$(BIN)/python -m tests.noninterference 1000000

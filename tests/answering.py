@@ -35,18 +35,21 @@ _CONFIGURATION = """<busconfig>
 <allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
 </policy>
 </busconfig>"""
-_SERVICE = "[D-BUS Service]\nName=org.a11y.Bus\nExec={}\n"
+_SERVICE = "[D-BUS Service]\nName=org.a11y.Bus\nExec={}{}\n"
 _LAUNCHERS = ("/usr/libexec/at-spi-bus-launcher", "/usr/lib/at-spi2-core/at-spi-bus-launcher")
 
 
 class Accessible:
-    """A session bus of one's own that starts an accessibility bus when asked, and nothing else."""
+    """A session bus of one's own that starts an accessibility bus when asked, and nothing else.
 
-    def __init__(self) -> None:
+    ``switched_on``: as when somebody has switched accessibility on for the desktop; Qt and Chromium wait for that.
+    """
+
+    def __init__(self, *, switched_on: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="accessible-")
         launcher = next(path for path in _LAUNCHERS if os.path.exists(path))
         with open(os.path.join(self._folder.name, "org.a11y.Bus.service"), "w", encoding="ascii") as file:
-            file.write(_SERVICE.format(launcher))
+            file.write(_SERVICE.format(launcher, " --a11y=1" if switched_on else ""))
         path = os.path.join(self._folder.name, "session.conf")
         with open(path, "w", encoding="ascii") as file:
             file.write(_CONFIGURATION.format(self._folder.name))

@@ -1,4 +1,4 @@
-"""A window of a real toolkit with a few fields, for the system's Python: ``toolkits.py gtk3|gtk4|tk``.
+"""A window of a real toolkit with a few fields, for the system's Python: ``toolkits.py gtk3|gtk4|qt6|tk``.
 
 Standard input says which element gets the focus, by the words of ``docs/reference/desktops.md``; each line is answered
 with ``ok``.
@@ -68,6 +68,35 @@ def run_tk() -> None:
     root.mainloop()
 
 
+def run_qt() -> None:
+    from PyQt6.QtCore import QSocketNotifier
+    from PyQt6.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+
+    application = QApplication(["toolkits"])
+    window, hidden = QWidget(), QLineEdit()
+    hidden.setEchoMode(QLineEdit.EchoMode.Password)
+    widgets = {ENTRY: QLineEdit(), AREA: QPlainTextEdit(), HIDDEN: hidden}
+    layout = QVBoxLayout(window)
+    for widget in widgets.values():
+        layout.addWidget(widget)
+
+    def heard() -> None:
+        name = sys.stdin.readline().strip()
+        if not name:
+            application.quit()
+            return
+        widgets[name].setFocus()
+        application.processEvents()
+        print("ok", flush=True)
+
+    notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
+    notifier.activated.connect(heard)
+    window.show()
+    application.exec()
+
+
 if __name__ == "__main__":
-    run: dict[str, Callable[[], None]] = {"gtk3": lambda: gtk("3.0"), "gtk4": lambda: gtk("4.0"), "tk": run_tk}
+    run: dict[str, Callable[[], None]] = {
+        "gtk3": lambda: gtk("3.0"), "gtk4": lambda: gtk("4.0"), "qt6": run_qt, "tk": run_tk,
+    }  # fmt: skip
     run[sys.argv[1]]()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from desktop_logger.confine import landlock
+from tests.answering import Accessible
 from tests.bus import Desktop
 from tests.people import LOGGER, Person
 from tests.testbed import Server
@@ -137,6 +138,18 @@ def test_the_bus_with_and_without_a_tray(person: Person) -> None:
         empty.wait()
         if empty.stdout:
             empty.stdout.close()
+
+
+def test_whether_accessibility_is_switched_on(person: Person, accessible: str) -> None:
+    found = findings(person, 0, DBUS_SESSION_BUS_ADDRESS=accessible)["accessibility"]
+    assert not found["ok"]
+    assert "switched off" in found["found"]
+    assert "toolkit-accessibility true" in found["remedy"]
+    desktop = Accessible(switched_on=True)
+    try:
+        assert findings(person, 0, DBUS_SESSION_BUS_ADDRESS=desktop.address)["accessibility"]["ok"]
+    finally:
+        desktop.stop()
 
 
 def test_the_name_on_path(person: Person, tmp_path: Path) -> None:
