@@ -22,7 +22,7 @@ from desktop_logger.focus.windows import Windows
 from desktop_logger.records import attention
 from desktop_logger.records.applications import Applications
 from desktop_logger.records.classes import Category, Role, Safety
-from tests.answering import HEIGHT, LEFT, PLACES, TOP, Accessible, Answering
+from tests.answering import HEIGHT, LEFT, PATHS, PLACES, TOP, Accessible, Answering
 from tests.people import PASSPHRASE, Person, everything_under
 from tests.testbed import wait_until
 
@@ -69,7 +69,7 @@ class Watched:
     def roles(self) -> list[Role]:
         return [Role(role) for _, _, _, role, flags in list(self.told) if flags & attention.CLICKED]
 
-    def becomes(self, safety: Safety, flags: int = FINE, seconds: float = 8) -> None:
+    def becomes(self, safety: Safety, flags: int = FINE, seconds: float = 30) -> None:
         wait_until(
             lambda: self.states() and self.states()[-1][::2] == (safety, flags), seconds, f"{safety!r} {self.states()}"
         )
@@ -120,17 +120,36 @@ def test_an_application_that_hangs_is_unknown_until_it_answers_again(
     watched.becomes(Safety.SAFE)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="KNOWN FAULT: on a busy machine a secret that had the focus for an instant is missed"
-)
 def test_no_switch_is_so_quick_that_a_secret_goes_by(watched: Watched, answering: Answering) -> None:
+    """On a busy machine the secret may have gone before it could say what it is: then that moment is not known."""
     watched.becomes(Safety.SAFE)
     for _ in range(25):
         before = len(watched.told)
         answering.tell("focus secret")
         answering.tell("focus field")
-        wait_until(lambda: any(one[1] == Safety.UNSAFE for one in watched.told[before:]), 5, "the secret")  # noqa: B023
+        grave = (Safety.UNSAFE, Safety.UNKNOWN)
+        wait_until(lambda: any(one[1] in grave for one in watched.told[before:]), 20, "the secret")  # noqa: B023
         watched.becomes(Safety.SAFE)
+
+
+def test_who_was_left_before_answering_is_unknown(
+    watched: Watched, answering: Answering, display: str, accessible: str
+) -> None:
+    other = Answering(display, accessible)
+    try:
+        answering.tell("take")
+        watched.becomes(Safety.SAFE)
+        before = len(watched.told)
+        answering.tell("hang")
+        answering.tell("focus secret")
+        access = watched.watching.access
+        assert access is not None
+        wait_until(lambda: PATHS["secret"] in access._told.values(), 20, "the news")
+        other.tell("take")
+        wait_until(lambda: any(one[1] == Safety.UNKNOWN for one in watched.told[before:]), 20, "the doubt")
+        watched.becomes(Safety.SAFE)
+    finally:
+        other.end()
 
 
 def test_a_window_whose_application_is_silent_is_unanswered(

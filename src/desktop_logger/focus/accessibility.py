@@ -47,6 +47,8 @@ _NO_ELEMENT = frozenset({0, 14, 16, 20, 23, 24, 28, 30, 36, 39, 46, 49, 67, 68, 
 """Roles of what holds elements, or of nothing: who has the focus inside is not said."""
 _EDITABLE, _DEFUNCT, _FOCUSED, _MULTI_LINE = 7, 6, 12, 17
 _ACTIVE = 1
+_GRAVE = (Safety.UNSAFE, Safety.UNKNOWN, Safety.UNANSWERED)
+"""What may not be missed when it was true for an instant, the gravest first."""
 
 
 class Element(NamedTuple):
@@ -101,7 +103,8 @@ class Accessibility:
         self._verdict: Safety | None = Safety.UNANSWERED
         self._question = 0
         """Grows with every new question, so that a late answer to an earlier one is known as such."""
-        self._asking = self._passed = False
+        self._asking = False
+        self._passed: Safety | None = None
         self._again: float | None = None
         self._tries = 0
 
@@ -126,6 +129,7 @@ class Accessibility:
         ``anywhere``: nobody can say which application is in front, so only a password field counts, in any of them.
         """
         self._anywhere = anywhere
+        self._passed = None
         self._bus.tell(self._bus.message(_BUS, "AddMatch", "s", (_RULE,)))
         self._bus.tell(self._bus.message(_REGISTRY, "RegisterEvent", "s", (_EVENT,), starts=True))
 
@@ -143,6 +147,7 @@ class Accessibility:
         """From now on the focused application is this process; ``None``: nobody knows which."""
         if pid == self._pid or self._anywhere:
             return
+        self._leave()
         self._pid = pid
         self._element = None
         if pid is None:
@@ -156,9 +161,14 @@ class Accessibility:
             return None if self._verdict is None else Safety.UNANSWERED
         return self._verdict
 
-    def passed(self) -> bool:
-        """Whether a password field had the focus since this was last asked, and lost it before it was known as one."""
-        passed, self._passed = self._passed, False
+    def passed(self) -> Safety | None:
+        """The gravest of what had the focus since this was last asked, also where it has lost it since.
+
+        ``None``: each of them was safe. One that was left before it had answered may have been anything: ``UNKNOWN``.
+        """
+        passed, self._passed = self._passed, None
+        if self._anywhere and passed != Safety.UNSAFE:
+            return None
         return passed
 
     def turn(self, now: float, *, again: bool) -> None:
@@ -193,7 +203,7 @@ class Accessibility:
 
     def _judge(self, question: int, result: Safety | None) -> None:
         if question != self._question:
-            self._passed |= result == Safety.UNSAFE
+            self._pass(Safety.UNKNOWN if result is None else result)
             return
         self._asking = False
         if result == Safety.UNKNOWN and self._verdict is None and self._tries < _TRIES:
@@ -202,14 +212,25 @@ class Accessibility:
         else:
             self._settle(Safety.UNKNOWN if result is None else result)
 
+    def _pass(self, safety: Safety) -> None:
+        """Note what something was that has, or had, the focus."""
+        self._passed = next((one for one in _GRAVE if one in (safety, self._passed)), None)
+
+    def _leave(self) -> None:
+        """The focus goes on. What was to be asked once more will not be: it stays unknown."""
+        if self._verdict is None and self._tries and not self._asking:
+            self._pass(Safety.UNKNOWN)
+
     def _settle(self, verdict: Safety) -> None:
         self._question += 1
         self._asking = False
         self._verdict = verdict
+        self._pass(verdict)  # the focus may go on before anybody looks
         self._again = time.monotonic() + (_SOONER_S if verdict == Safety.UNKNOWN else AGAIN_S)
 
     def _finding(self, pid: int) -> Generator[list[Any], Answers, Safety]:
         """Whether this process is on the bus, and which element of it has the focus."""
+        question = self._question
         names = [name for name, one in self._pids.items() if one == pid]
         if not names:
             yield from self._meeting()
@@ -221,14 +242,19 @@ class Accessibility:
                 element = Element(name, self._told[name])
                 verdict = yield from self._judging(element, focused=True)
                 if verdict != Safety.UNKNOWN:
-                    self._element = element
+                    self._found(question, element)
                     return verdict
         for name in names:
             found = yield from self._searching(name)
             if found is not None:
-                self._element = found
+                self._found(question, found)
                 return (yield from self._judging(found))
         return Safety.UNKNOWN
+
+    def _found(self, question: int, element: Element) -> None:
+        """This element has the focus, unless it has moved on since the question."""
+        if question == self._question:
+            self._element = element
 
     def _meeting(self) -> Generator[list[Any], Answers, None]:
         """Learn which processes are on the bus now."""
@@ -338,6 +364,7 @@ class Accessibility:
         """The focus of one application is somewhere else now, which may matter."""
         if not self._anywhere and (self._pid is None or self._pids.get(sender) != self._pid):
             return
+        self._leave()
         path = self._told.get(sender)
         if path is not None:
             self._element = Element(sender, path)

@@ -113,9 +113,12 @@ class Watching:
             self.access.turn(now, again=not self._quiet)
         if stood_still and self._last is not None:
             self._tell(now, (Safety.UNKNOWN, self._last[1], self._last[2]))
-        if self.access is not None and self.access.passed() and self._last is not None:
-            self._tell(now, (Safety.UNSAFE, self._last[1], self._last[2]))
+        passed = self.access.passed() if self.access is not None else None
         state = self._state(self._rule, focused)
+        if passed is not None and (state is None or state[0] != passed):
+            _, category, flags = self._last or (passed, Category.OTHER, attention.ALLOWED)
+            self._last = passed, category, flags
+            self._tell(now, self._last)
         if state is not None and (state != self._last or now >= self._beat_due):
             self._quiet = self.windows is not None and self.windows.is_quiet()
             self._beat_due = now + (QUIET_BEAT_S if self._quiet else BEAT_S)
