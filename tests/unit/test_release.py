@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from desktop_logger import bundle, keystore, ledger, release, store
+from desktop_logger.daemon import keeper
 from desktop_logger.errors import NoConsent, Unavailable
 from desktop_logger.store import acknowledged
 from desktop_logger.store.known import known_segments
@@ -241,6 +242,20 @@ def test_a_full_outbox_is_said_and_the_next_run_goes_on(
         assert len(subject.release().segments) == 3 - len(written)
         report = organisation.export(str(tmp_path / "out"), subject.outbox)
         assert (report.sessions, report.refused, report.notes) == (3, (), ())
+
+
+def test_a_full_outbox_keeps_nobody_from_recording(subject: Subject) -> None:
+    subject.record()
+    assert isinstance(subject.clock, HeldClock)
+    subject.clock.time += 700
+    with mounted(subject.outbox, "-t", "tmpfs", "-o", "size=4k,mode=0700", "tmpfs"):
+        (key, to_writer), (said, report) = os.pipe(), os.pipe()
+        keeper.start(subject.home, subject.clock, to_writer, report)
+        assert len(os.read(key, 1 << 16)) > 36, "the writer has its key"
+        assert b'"grant"' in os.read(said, 1 << 16)
+        assert states(subject) == ["ready"], "and what waits still waits"
+        for one in (key, said, report):
+            os.close(one)
 
 
 def test_a_disk_that_stands_still_delays_a_release_and_loses_nothing(

@@ -22,7 +22,7 @@ from desktop_logger.inspection.rows import EXPORT_FIELDS
 from .arrow import ALL_FIELDS, Session, pyarrow, schema, table
 
 FORMATS = ("parquet", "jsonl", "csv")
-GROUP_ROWS = {"parquet": 1 << 17, "jsonl": 1 << 15, "csv": 1 << 15}
+GROUP_ROWS = {"parquet": 1 << 16, "jsonl": 1 << 15, "csv": 1 << 15}
 """Rows that are made at once: a row group, or some lines, which take more memory each."""
 USED = "desktop-logger.columns"
 """Key in a part's metadata: the columns that hold anything in it. Where it is missing, all may."""
