@@ -89,13 +89,14 @@ def example(text: str) -> str:
 
 def build() -> typer.Typer:
     """Add every command, in order."""
-    from . import admin, consent, data, datasets, learning, opening, service, subject
+    from . import admin, consent, data, datasets, learning, opening, service, subject, tasks
 
     app.add_typer(consent.app, name="consent")
     app.command("join", epilog=example("desktop-logger join policy.signed.json"))(consent.join)
     app.command("start", epilog=example("desktop-logger start"))(subject.start)
     for name, verb in door.VERBS.items():
         app.command(name, help=verb.help, epilog=example(verb.example))(_fast(name))
+    app.add_typer(tasks.app, name="task")
     data.register(app)
     app.add_typer(service.app, name="service")
     app.command("doctor", epilog=example("desktop-logger doctor"))(subject.doctor)

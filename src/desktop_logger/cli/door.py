@@ -84,9 +84,9 @@ def status() -> dict[str, Any]:
     place.check()
     report: dict[str, Any] = {
         "state": "stopped", "reason": None, "resumes_in": None, "pids": dict.fromkeys(control.ROLES), "backend": None,
-        "profile": None, "scopes": [], "indicator": None, "consent": {"state": "unverified", "expires": None},
-        "store": _store(place.segments), "kek": _kek(place.kek), "sandbox": {},
-        "logger_on_path": foreign_logger() is None,
+        "profile": None, "scopes": [], "indicator": None, "task": None,
+        "consent": {"state": "unverified", "expires": None}, "store": _store(place.segments),
+        "kek": _kek(place.kek), "sandbox": {}, "logger_on_path": foreign_logger() is None,
         "warnings": [],
     }  # fmt: skip
     try:
@@ -191,6 +191,8 @@ def _say_status(report: dict[str, Any]) -> str:
         lines.append("  processes  " + ", ".join(f"{role} {pid or '-'}" for role, pid in report["pids"].items()))
     if report["indicator"]:
         lines.append(f"  sign       {report['indicator']}")
+    if report["task"]:
+        lines.append(f"  task       {report['task']} (open)")
     if report["consent"]["expires"]:
         lines.append(f"  consent    {report['consent']['state']}, until {day(report['consent']['expires'])}")
     stored = report["store"]

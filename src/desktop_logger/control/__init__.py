@@ -20,9 +20,13 @@ from desktop_logger import disk
 from desktop_logger.errors import Refused, Unavailable
 from desktop_logger.paths import Home, check_ours
 
-VERBS = ("status", "pause", "resume", "stop", "hold", "go", "look")
+VERBS = ("status", "pause", "resume", "stop", "hold", "go", "look", "begin", "end")
 """``hold`` ends capture and writer so that stored data can be changed; ``go`` undoes it.
-``look`` has the gate look at the consent now instead of within its five seconds."""
+``look`` has the gate look at the consent now instead of within its five seconds.
+``begin`` and ``end`` say that a task of the signed list begins, or how the open one ended."""
+
+OUTCOMES = ("ok", "failed", "gave-up")
+CODE_CHARACTERS = 64
 
 FRAME_BYTES = 4096
 ANSWER_S = 0.3
@@ -69,17 +73,35 @@ def peer_uid(connection: socket.socket) -> int:
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """One request, checked: a known verb and, for ``pause``, whole seconds. ``Refused`` otherwise."""
+    """One request, checked: a known verb and what it takes. ``Refused`` otherwise.
+
+    ``begin`` takes ``task``, a code; ``end`` takes ``outcome``; the others may have ``seconds``, whole ones.
+    """
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
         raise Refused("a request that is not JSON") from None
-    if not isinstance(request, dict) or request.get("verb") not in VERBS or set(request) - {"verb", "seconds"}:
+    if not isinstance(request, dict) or request.get("verb") not in VERBS:
         raise Refused("a request outside the closed set of verbs")
+    takes = {"begin": "task", "end": "outcome"}.get(request["verb"], "seconds")
+    if set(request) - {"verb", takes} or (takes != "seconds" and takes not in request):
+        raise Refused("a request outside the closed set of verbs")
+    if takes == "task" and not is_code(request["task"]):
+        raise Refused("a task that is not a code")
+    if takes == "outcome" and request["outcome"] not in OUTCOMES:
+        raise Refused("an outcome outside the closed list")
     seconds = request.get("seconds")
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds < 10**8):
         raise Refused("a pause that is not a whole number of seconds")
     return request
+
+
+def is_code(code: object) -> bool:
+    """Whether this could be a task of a policy: small letters, digits and hyphens."""
+    return (
+        isinstance(code, str) and 0 < len(code) <= CODE_CHARACTERS and code.isascii()
+        and code.replace("-", "a").isalnum() and code == code.lower()
+    )  # fmt: skip
 
 
 def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[str, Any]:

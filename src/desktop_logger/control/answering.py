@@ -19,7 +19,8 @@ MOST_CLIENTS = 16
 SLOW = ("pause", "hold", "stop")
 """Verbs that may take longer than a client waits for an answer: it is told to wait first."""
 
-Do = Callable[[str, int | None], dict[str, Any]]
+Do = Callable[[str, int | None, str], dict[str, Any]]
+"""Verb, seconds, and the task or outcome of ``begin`` and ``end``; the answer."""
 
 
 class Answering:
@@ -63,7 +64,9 @@ class Answering:
             request = control.parse(data)
             if request["verb"] in SLOW:
                 client.sendall(control.WAIT)
-            answer = self.do(request["verb"], request.get("seconds"))
+            answer = self.do(
+                request["verb"], request.get("seconds"), request.get("task") or request.get("outcome") or ""
+            )
         except DesktopLoggerError as error:
             answer = {"error": error.message, "hint": error.hint, "status": error.exit_status}
         client.sendall(json.dumps(answer).encode() + b"\n")

@@ -57,7 +57,7 @@ class Child:
         facts = []
         for line in whole:
             with contextlib.suppress(ValueError):
-                parsed = json.loads(line) if line.startswith(b"{") else {"mark": line.decode("ascii", "replace")}
+                parsed = json.loads(line) if line.startswith(b"{") else {"mark": line.decode("utf-8", "replace")}
                 facts.append(parsed)
         return facts, ended
 

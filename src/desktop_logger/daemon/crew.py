@@ -7,6 +7,7 @@ told in between. The key goes from the keeper to the writer over a pipe whose en
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import time
@@ -85,7 +86,14 @@ class Crew:
 
     def attend(self, rule: bytes) -> bool:
         """Tell the indicator to tell capture about the focus, under a rule, or to rest; whether it took it whole."""
-        line = memoryview(rule + b"\n")
+        return self._tell_sign(rule)
+
+    def offer(self, menu: tuple[str | None, ...]) -> bool:
+        """Tell the sign which task is open, and which its menu can begin; nothing: none can be told now."""
+        return self._tell_sign(json.dumps(menu).encode())
+
+    def _tell_sign(self, told: bytes) -> bool:
+        line = memoryview(told + b"\n")
         deadline = time.monotonic() + PUT_S
         while line and time.monotonic() < deadline:
             try:
@@ -172,7 +180,7 @@ class Crew:
         self.save_pids()
 
     def tell_capture(self, word: bytes) -> None:
-        """A beat ``.``, a rotation ``r``, or the end ``q``."""
+        """A beat ``.``, a rotation ``r``, the end ``q``, or what was said of a task (``records.telling``)."""
         if self._beats >= 0:
             with contextlib.suppress(OSError):
                 os.write(self._beats, word)

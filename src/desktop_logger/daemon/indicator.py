@@ -9,7 +9,9 @@ It selects no key anywhere, and buttons on its own windows only, but for the tim
 are wanted. It opens no file and starts nothing.
 
 Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop,
-``w`` withdraw the consent; from the tray's menu also ``1``, ``2``, ``3``: pause for 5, 15, 60 minutes.
+``w`` withdraw the consent; from the tray's menu also ``1``, ``2``, ``3``: pause for 5, 15, 60 minutes. Where tasks
+were granted, ``o``, ``f``, ``g``: the open task ended well, failed, was given up; ``TASK_MARK`` and what follows it in
+Unicode: that task of the list begins.
 """
 
 from __future__ import annotations
@@ -27,13 +29,18 @@ from desktop_logger.focus.bus import BusLost
 from desktop_logger.focus.watching import Watching
 
 from .children import DISPLAY_LOST
-from .tray import Tray
+from .tray import TASK_MARK, Tray, ends
 
 ALIVE_S = 1.0
 OBSERVER_LOST = 6
 """Exit status when a bus has hung up: only a new process may connect again."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
 MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"))
+
+_PAGE = "page"
+"""Not a mark: turns the menu to the next page."""
+_LABEL = 25
+"""Characters that fit into a row."""
 
 # Shape and word as well as colour: the sign must be readable without telling red from grey.
 LOOKS = {
@@ -69,6 +76,10 @@ class Window:
         self.screen = screen
         self.state = "waiting"
         self.open = self.covered = False
+        self.tasks: list[str] = []
+        self.begun: str | None = None
+        self.page = 0
+        """0: the menu itself; from 1 on, the tasks that can begin."""
         self.font = self._font()
         self.corner = max(0, screen.width_in_pixels - WIDTH - 8)
         self.window = self._window(self.corner, 8, WIDTH, HEIGHT)
@@ -105,8 +116,32 @@ class Window:
         text, colour = _look(self.state)
         self._paint(self.window, [text], colour, HEIGHT)
         if self.open:
-            self._paint(self.menu, [label for _, label in MENU], 0x202020, ROW)
+            self._paint(self.menu, [label for _, label in self.rows()], 0x202020, ROW)
         self.display.flush()
+
+    def offer(self, begun: str | None, tasks: list[str]) -> None:
+        """Offer tasks: how the one that has begun ended, else those that can begin."""
+        self.begun, self.tasks, self.page = begun, tasks, 0
+        self._place(self.screen.root.get_geometry().width)
+        self.draw()
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The menu's rows as they stand now: mark and label."""
+        if self.page:
+            most = max(1, self.screen.height_in_pixels // ROW - 4)
+            first = (self.page - 1) * most
+            shown = enumerate(self.tasks[first : first + most], first)
+            return [(chr(ord(TASK_MARK) + number), code[:_LABEL]) for number, code in shown] + [(_PAGE, "...")]
+        if self.begun is not None:
+            return [*MENU, *((mark, label[:_LABEL]) for mark, label in ends(self.begun))]
+        return [*MENU, (_PAGE, "Begin a task ...")] if self.tasks else list(MENU)
+
+    def _turn_page(self) -> None:
+        """The next page, or the first again after the last."""
+        most = max(1, self.screen.height_in_pixels // ROW - 4)
+        self.page = self.page + 1 if self.page * most < len(self.tasks) else 0
+        self._place(self.corner + WIDTH + 8)
+        self.draw()
 
     def _paint(self, window: Any, rows: list[str], colour: int, height: int) -> None:
         values = {"foreground": 0xFFFFFF, "background": colour}
@@ -147,12 +182,18 @@ class Window:
             return ""
         if not left:
             return ""
-        row = event.event_y // ROW
+        row, rows = int(event.event_y) // ROW, self.rows()
+        if not 0 <= row < len(rows):
+            return ""
+        if rows[row][0] == _PAGE:
+            self._turn_page()
+            return ""
         self._toggle()
-        return MENU[row][0] if 0 <= row < len(MENU) else ""
+        return rows[row][0]
 
     def _toggle(self) -> None:
-        self.open = not self.open
+        self.open, self.page = not self.open, 0
+        self._place(self.corner + WIDTH + 8)
         if self.open:
             self.menu.map()
             self.menu.configure(stack_mode=self.X.Above)
@@ -164,7 +205,7 @@ class Window:
         """Into the upper right corner of a screen of this width, in full size."""
         self.corner = max(0, width - WIDTH - 8)
         self.window.configure(x=self.corner, y=8, width=WIDTH, height=HEIGHT)
-        self.menu.configure(x=self.corner, y=10 + HEIGHT, width=WIDTH, height=ROW * len(MENU))
+        self.menu.configure(x=self.corner, y=10 + HEIGHT, width=WIDTH, height=ROW * len(self.rows()))
 
     def alive(self) -> bool:
         """Whether the sign can be seen: asked of the server, not assumed. Puts it back where something moved it.
@@ -200,6 +241,9 @@ class Terminal:
         """Print another state."""
         text, _ = _look(state)
         os.write(1, f"{time.strftime('%H:%M:%S')}  {text}\n".encode())
+
+    def offer(self, begun: str | None, tasks: list[str]) -> None:
+        """A line has no menu: tasks are told with ``task begin`` and ``task end``."""
 
     def read(self) -> str:
         """Nothing ever comes from here."""
@@ -249,7 +293,14 @@ def run(kind: str, sign: int, attention: int, report: int, layers: confine.Layer
                         watching.rest()
                     elif line.startswith(b"{"):
                         watching.attend(Rule.of_wire(line), attention)
-                states = [line.decode("ascii", "replace") for line in lines if line != REST and line[:1] != b"{"]
+                    elif line.startswith(b"["):
+                        begun, *tasks = json.loads(line) or [None]
+                        for shown in (face, tray):
+                            if shown is not None:
+                                shown.offer(begun, tasks)
+                states = [
+                    line.decode("ascii", "replace") for line in lines if line != REST and line[:1] not in (b"{", b"[")
+                ]
                 state = states[-1] if states else ""
                 if state:
                     face.show(state)

@@ -32,6 +32,7 @@ from desktop_logger.records.classes import Reason
 from .children import DISPLAY_LOST, TOLD, Child
 from .crew import Crew
 from .gaps import Attempts, Unobserved
+from .tasks import ENDINGS, Tasks
 
 BEAT_S = 0.25
 GATE_S = 4.0
@@ -42,6 +43,9 @@ WRITER_LIFE_S = 6 * 3600.0
 HELD_S = 1.0
 """What a capture process that dies may have held: that second was not observed either."""
 WARN_S = 30
+TASK_MARK = "\ue000"
+"""The mark of the first task that the menu offers; the others follow. Free for private use in Unicode."""
+_ENDING_MARKS = {outcome[0]: outcome for outcome in ENDINGS}
 TIMED_PAUSES = {"1": 300, "2": 900, "3": 3600}
 """Marks of the tray's menu, and how many seconds they pause for."""
 SLEEP_S = 2.0
@@ -80,12 +84,15 @@ class Supervisor:
         self.recording = Attempts(clock)
         self.signing = Attempts(clock)
         """Attempts at capture and writer, and at the sign."""
+        self.tasks = Tasks(clock)
         self.warnings: list[str] = []
         self.stopping = False
         self.exit_status = 0
         self.beat_due = self.gate_due = 0.0
         self.suspended = clock.suspended()
         self.shown = ""
+        self.menu: tuple[str | None, ...] = ()
+        """What the sign's menu offers: the open task, then those that can begin."""
         self.sandbox: dict[str, confine.Layers] = {}
         """Which layers each process has put around itself, as it says."""
         self.poller.register(ready, 0)  # its other end gone means that whoever started us has left
@@ -254,6 +261,11 @@ class Supervisor:
                 self.do("pause", TIMED_PAUSES[mark])
             elif mark == "w":
                 self._withdraw()
+            elif mark in _ENDING_MARKS:
+                self.do("end", None, _ENDING_MARKS[mark])
+            elif mark >= TASK_MARK:
+                tasks = self.tasks.offered(self.grant)
+                self.do("begin", None, dict(enumerate(tasks, ord(TASK_MARK))).get(ord(mark), ""))
             elif mark == "d" and self.crew.keeper is None and self.held_until is None:
                 self._hold()
                 self.crew.start_keeper("purge")
@@ -387,8 +399,8 @@ class Supervisor:
 
     # --- what people ask for ----------------------------------------------------------------------------------
 
-    def do(self, verb: str, seconds: int | None) -> dict[str, Any]:
-        """One verb of the control channel; returns the status after it."""
+    def do(self, verb: str, seconds: int | None, word: str = "") -> dict[str, Any]:
+        """One verb of the control channel, with the task of ``begin`` or outcome of ``end``; the status after it."""
         if verb == "pause":
             self.wanted = False
             self.until = self.clock.monotonic() + seconds if seconds else None
@@ -410,6 +422,10 @@ class Supervisor:
             self._go()
         elif verb == "look":
             self._look()
+        elif verb == "begin":
+            self.crew.tell_capture(self.tasks.begin(word, self.grant, recording=self.running))
+        elif verb == "end":
+            self.crew.tell_capture(self.tasks.end(word, self.grant, recording=self.running))
         return self.status()
 
     def _look(self) -> None:
@@ -442,6 +458,7 @@ class Supervisor:
             "profile": grant.own.name if grant else None,
             "scopes": list(grant.scopes) if grant else [],
             "indicator": self.sign_kind if self.seen else None,
+            "task": self.tasks.open,
             "consent": {"state": self.verdict, "expires": grant.expires if grant else None},
             "sandbox": {role: self.sandbox.get(role, {}) for role, pid in self.crew.pids().items() if pid},
             "warnings": [*([reminder] if reminder else []), *self.warnings[-4:]],
@@ -465,7 +482,10 @@ class Supervisor:
             self.shown = text
             self.crew.show(text)
         elif not self.seen:
-            self.shown = ""
+            self.shown, self.menu = "", ()
+        menu = (self.tasks.open, *self.tasks.offered(self.grant)) if self.running else ()
+        if self.seen and menu != self.menu and self.crew.offer(menu):
+            self.menu = menu
 
     def _ending(self) -> str | None:
         """What the sign shows in the last fourteen days of a consent."""

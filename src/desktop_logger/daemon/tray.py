@@ -4,7 +4,8 @@ StatusNotifierItem and dbusmenu over the session bus, through ``jeepney`` (the e
 the window is told and sends the same marks. It never replaces the window: whether a desktop shows tray icons nobody
 here can know, so liveness hangs on the window alone. Where there is no bus, no library or no tray, there is none.
 
-Invariant: only the words of ``LOOKS`` and of the menu leave over the bus; nothing about the person or the data.
+Invariant: only the words of ``LOOKS`` and of the menu leave over the bus, the codes of tasks where they were granted
+among them; nothing else about the person or the data.
 """
 
 from __future__ import annotations
@@ -23,6 +24,17 @@ CHOICES = (
 )  # fmt: skip
 """Mark → label. Ids of the menu are positions from 1."""
 
+TASK_MARK = "\ue000"
+"""The mark of the first task that can begin; the others follow."""
+_ENDS, _BEGINS = 50, 100
+"""First ids of the rows about tasks: those of the others must not move when these come and go."""
+
+
+def ends(task: str) -> list[tuple[str, str]]:
+    """Mark and label of how an open task can end."""
+    return [("o", f"Done: {task}"), ("f", f"Failed: {task}"), ("g", f"Gave up: {task}")]
+
+
 _CONNECT_S = 1.0
 _SIZE = 22
 
@@ -36,6 +48,9 @@ class Tray:
         self.notified = 0
         self._asked: int | None = None
         self.marks = ""
+        self.begun: str | None = None
+        self.tasks: list[str] = []
+        self._layout = 1
 
     @classmethod
     def open(cls) -> Tray | None:
@@ -67,6 +82,15 @@ class Tray:
                 self.word = word
                 self._notify(text)
         except Exception:  # noqa: BLE001  the bus is gone; the window still shows everything
+            self.connection = None
+
+    def offer(self, begun: str | None, tasks: list[str]) -> None:
+        """Offer tasks: how the one that has begun ended, else those that can begin."""
+        self.begun, self.tasks, self._layout = begun, tasks, self._layout + 1
+        try:
+            place = self.jeepney.DBusAddress(MENU_PATH, None, MENU_FACE)
+            self.connection.send(self.jeepney.new_signal(place, "LayoutUpdated", "ui", (self._layout, 0)))
+        except Exception:  # noqa: BLE001  as above
             self.connection = None
 
     def read(self) -> str:
@@ -148,20 +172,29 @@ class Tray:
             return None
         if member == "GetLayout":
             entries: list[Any] = [("(ia{sv}av)", (number, facts, [])) for number, facts in self._entries()]
-            return "u(ia{sv}av)", (1, (0, {"children-display": ("s", "submenu")}, entries))
+            return "u(ia{sv}av)", (self._layout, (0, {"children-display": ("s", "submenu")}, entries))
         if member == "GetGroupProperties":
             return "a(ia{sv})", (
                 [(number, facts) for number, facts in self._entries() if number in body[0] or not body[0]],
             )
         if member in ("Event", "EventGroup"):
             for number, kind, *_ in [body] if member == "Event" else body[0]:
-                if kind == "clicked" and 1 <= number <= len(CHOICES):
-                    self.marks += CHOICES[number - 1][0]
+                if kind == "clicked":
+                    self.marks += {row: mark for row, mark, _ in self._rows()}.get(number, "")
             return ("", ()) if member == "Event" else ("ai", ([],))
         return {"AboutToShow": ("b", (False,)), "AboutToShowGroup": ("aiai", ([], []))}.get(member)
 
     def _entries(self) -> list[tuple[int, dict[str, Any]]]:
-        return [(number, {"label": ("s", label)}) for number, (_, label) in enumerate(CHOICES, 1)]
+        return [(number, {"label": ("s", label)}) for number, _, label in self._rows()]
+
+    def _rows(self) -> list[tuple[int, str, str]]:
+        """Id, mark and label of every row; a row keeps its id, so that a click on an old menu does nothing else."""
+        rows = [(number, mark, label) for number, (mark, label) in enumerate(CHOICES, 1)]
+        if self.begun is not None:
+            return rows + [(number, *row) for number, row in enumerate(ends(self.begun), _ENDS)]
+        return rows + [
+            (_BEGINS + number, chr(ord(TASK_MARK) + number), f"Begin: {task}") for number, task in enumerate(self.tasks)
+        ]
 
     def _item(self) -> dict[str, Any]:
         """The properties of the icon."""

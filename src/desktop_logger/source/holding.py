@@ -10,6 +10,8 @@ it and of ``BEFORE_MS`` more, and is either observed or a gap:
 3. A second in which nobody answered for the focused application is veiled (``coarse`` at most) or a gap, as signed.
 4. Silence of more than ``SILENT_MS`` is a gap, for not knowing never means safe.
 
+5. What the person says of a task stands in any second: it is told, not observed. In a gap it has the second's time.
+
 What happened in a gap is dropped here, uncounted: not how much it was, not that it was. Gaps begin and end on whole
 seconds, so that they do not tell how long a password is. Held are classified events, in bounds; what finds no room
 makes its second a gap.
@@ -68,6 +70,7 @@ class Held:
         self._told: deque[_Told] = deque()
         self._roles: deque[tuple[int, int]] = deque()
         self._events: list[Event] = []
+        self._said: list[Event] = []
         self._full: set[int] = set()
         self._until = 0
         self.decided = 0
@@ -88,6 +91,10 @@ class Held:
         self._events += batch.events if len(batch.events) <= room else batch.events[:room]
         if len(batch.events) > room:
             self._full.update(self._cell(event[0]) for event in batch.events[max(0, room) :])
+
+    def say(self, event: Event) -> None:
+        """Take what the person says of a task."""
+        self._said.append(event)
 
     def take(self, now: int, settled: int) -> Batch:
         """What is decided by now. No event older than ``settled`` will come in any more."""
@@ -116,6 +123,8 @@ class Held:
         if self.decided < last:
             self._decide(last, last + BEFORE_MS, out)
         self._close_gap(out)
+        out += [(self.decided, *event[1:]) for event in self._said]
+        self._said.clear()
         if self._events or self._full:
             out.append((self.decided, GAP, Reason.UNKNOWN, max(1, round((now - self.decided) / 1000)), 0, 0))
             self._events.clear()
@@ -129,12 +138,17 @@ class Held:
         begin = self.decided
         events = [event for event in self._events if event[0] < end]
         self._events = [event for event in self._events if event[0] >= end]
+        said = [event for event in self._said if event[0] < end]
+        self._said = [event for event in self._said if event[0] >= end]
         reason, veiled = self._over(begin, known)
         if self._cell(begin) in self._full:
             self._full.discard(self._cell(begin))
             reason = reason or Reason.OVERFLOW
         clicks = self._clicking.kinds(events)
         if reason is not None:
+            if said:
+                self._close_gap(out)
+                out += [(begin, *event[1:]) for event in said]
             if self._gap is None or self._gap[1] != reason or begin - self._gap[0] >= GAP_MOST_S * 1000:
                 self._close_gap(out)
                 self._gap = begin, reason
@@ -146,7 +160,7 @@ class Held:
         if events or veiled != self._veiled:  # said again with all that it is about: who rests hears nothing else
             self._veiled = veiled
             out.append((begin, VEIL, int(veiled), 0, 0, 0))
-        made = self._focuses(begin, end) if self._context else []
+        made = said + (self._focuses(begin, end) if self._context else [])
         if made or (self._target and clicks):
             made += self._targets(events, clicks) if self._target else []
             events = sorted(made + events, key=lambda event: event[0])  # stable: what is said of an event comes first

@@ -22,9 +22,10 @@ from collections.abc import Iterator
 from desktop_logger.capture import Capture, DisplayLost
 from desktop_logger.consent.grant import Grant
 from desktop_logger.errors import Unavailable
+from desktop_logger.records import telling
 from desktop_logger.records.classes import Reason
 from desktop_logger.records.events import Batch
-from desktop_logger.records.layout import END, START, Redacted, gap
+from desktop_logger.records.layout import END, START, TASK, Redacted, gap
 from desktop_logger.records.profiles import EVENTS, SEGMENT_S
 from desktop_logger.redaction import Redactor
 
@@ -53,6 +54,8 @@ class Source:
         self._outlet = outlet
         self._held = held
         self._beats = beats
+        self._half = b""
+        """The first byte of a word whose second has not come yet."""
         os.set_blocking(beats, False)
         self._stop = self._rotate = False
         self._status: int | None = None
@@ -147,6 +150,9 @@ class Source:
             beats = os.read(self._beats, 512)
         except BlockingIOError:
             return not self._stop
+        said, self._half = telling.words(self._half + beats)
+        for task, outcome in said:
+            self._say(task, outcome, now)
         if not beats or b"q" in beats or self._stop:
             return False
         if b"r" in beats:
@@ -154,6 +160,14 @@ class Source:
         if b"." in beats:
             self._beat = now
         return True
+
+    def _say(self, task: int, outcome: int, now: float) -> None:
+        """The person says that a task begins, or how it ended: at this moment."""
+        event = (int(now * 1000), TASK, task, outcome, 0, 0)
+        if self._held is not None:
+            self._held.say(event)
+        else:
+            self._take(Batch([event], int((now - SETTLED_S) * 1000)))
 
     def _read(self) -> None:
         batch = self._capture.read()
