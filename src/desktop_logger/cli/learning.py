@@ -68,14 +68,12 @@ def evaluate(
     as_json: _Json = False,
 ) -> None:
     """Measure a model on a dataset, and write where its errors lie beside the model."""
-    from desktop_logger.errors import UsageError
     from desktop_logger.learn import evaluating, models
     from desktop_logger.learn.measuring import line
 
-    if part not in ("train", "validation", "test", "all"):
-        raise UsageError(f"'{part[:20]}' is not a split", "Splits: train, validation, test, all.")
+    whole = _part(part) == "all"
     opened = models.load(model, stale=stale)
-    report = evaluating.evaluate(opened, on or opened.record["sources"][0]["path"], None if part == "all" else part)
+    report = evaluating.evaluate(opened, on or opened.record["sources"][0]["path"], None if whole else part)
     path = evaluating.keep(opened, report)
     if as_json:
         print(json.dumps(report))
@@ -123,6 +121,43 @@ def predict(  # noqa: PLR0917 - one parameter an option, which typer reads by na
         print(f"  pause before it: {row['pause']}")
 
 
+@app.command("feedback", epilog="Example: desktop-logger learn feedback model --out draft.json")
+def feedback(  # noqa: PLR0917 - one parameter an option, which typer reads by name
+    model: _Model,
+    out: Annotated[str, typer.Option("--out", help="A new file for the draft of a request.", metavar="FILE")],
+    on: Annotated[
+        str | None, typer.Option("--on", help="A dataset to ask about; none: the first it learned from.", metavar="DIR")
+    ] = None,
+    part: Annotated[str, typer.Option("--split", help="train, validation, test or all.", metavar="NAME")] = "test",
+    days: Annotated[int, typer.Option("--days", help="For how long volunteers are asked.", min=1, max=180)] = 14,
+    as_json: _Json = False,
+) -> None:
+    """Estimate which data would help most, from a learning curve, and draft a request for it.
+
+    The controller signs the draft with: desktop-logger admin ask. Nobody is asked anything by this.
+    """
+    from desktop_logger.errors import Refused
+    from desktop_logger.learn import feedback as asking
+    from desktop_logger.learn import models
+
+    shown = Shown()
+    opened = models.load(model)
+    place = on or opened.record["sources"][0]["path"]
+    found = asking.gains(opened, place, None if _part(part) == "all" else part, shown.say)
+    if not found:
+        raise Refused(
+            "no kind of data was shown to help: no curve falls by more than chance",
+            "More people to test on make smaller differences visible; or nothing is missing.",
+        )
+    proposal = asking.draft(opened, found[0], days)
+    asking.write(opened, found, proposal, out)
+    if as_json:
+        print(json.dumps({"draft": proposal, "gains": [one._asdict() for one in found]}))
+        return
+    print("\n".join([asking.HEAD, *(one.line() for one in found[:8])]))
+    print(f"an estimate; best for each volunteer first. Wrote {out} for the first line")
+
+
 @app.command("compare", epilog="Example: desktop-logger learn compare first second --plot frontier.png")
 def compare(
     models_: Annotated[list[str], typer.Argument(help="Models' folders.", metavar="MODEL...")],
@@ -132,18 +167,37 @@ def compare(
     plot: Annotated[
         str | None, typer.Option("--plot", help="Draw use beside leakage (PNG; needs matplotlib).", metavar="FILE")
     ] = None,
+    within: Annotated[
+        str | None, typer.Option("--slice", help="With --on: only there, as category:mail.", metavar="KIND:NAME")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Models beside each other: how well they foresee, and what their profile was measured to tell of people."""
-    from desktop_logger.learn import comparing
+    """Models beside each other: how well they foresee, and what their profile was measured to tell of people.
 
+    With --on, each is held against the first one named on the same questions: did the last round of data help?
+    """
+    from desktop_logger.errors import UsageError
+    from desktop_logger.learn import comparing
+    from desktop_logger.learn import models as shelf
+
+    if within is not None and (truth is None or ":" not in within):
+        raise UsageError("--slice goes with --on and is KIND:NAME", "As in: --on sequences --slice category:mail")
     rows = comparing.compare(models_, truth)
+    against = []
+    if truth is not None:
+        kind, _, name = (within or "").partition(":")
+        answered = [shelf.load(one) for one in models_]
+        against = comparing.differences(answered, truth, "test", (kind, name) if within else None)
     if plot is not None:
         comparing.draw(plot, rows)
     if as_json:
-        print(json.dumps([one._asdict() for one in rows]))
+        differ = {one.path: {"accuracy": one.accuracy, "bits": one.bits} for one in against}
+        print(json.dumps([{**one._asdict(), "against_first": differ.get(one.path)} for one in rows]))
         return
     print("\n".join(comparing.table(rows)))
+    if against:
+        print(f"against {models_[0]}, on the same actions{f', {within}' if within else ''}:")
+        print("\n".join(one.line() for one in against[1:]))
     if plot is not None:
         print(f"wrote {plot}")
 
@@ -168,6 +222,14 @@ def models(
             f"{one.path}  {one.kind}, {one.profile}, for {one.purpose}: {100 * one.accuracy:.1f} % right,"
             f" {one.bits:.3f} bits{'  STALE: ' + state if state else ''}"
         )
+
+
+def _part(part: str) -> str:
+    from desktop_logger.errors import UsageError
+
+    if part not in ("train", "validation", "test", "all"):
+        raise UsageError(f"'{part[:20]}' is not a split", "Splits: train, validation, test, all.")
+    return part
 
 
 def _config(path: str | None, kind: str | None) -> Any:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from desktop_logger.dataset.parts import unwritable
-from desktop_logger.errors import Unavailable, UsageError
+from desktop_logger.errors import Refused, Unavailable, UsageError
 
 from . import models
-from .evaluating import evaluate
+from .evaluating import ask, evaluate
+from .evaluating import parts as slices
+from .models import Model
 
 LEAKS = ("keys, bits each", "recognised, 500 keys")
 """What a dataset's card says of its profile, as limits that ``make leakage`` holds it to."""
@@ -57,6 +61,54 @@ def compare(paths: Sequence[str], truth: str | None) -> list[Row]:
             )
         )  # fmt: skip
     return rows
+
+
+class Difference(NamedTuple):
+    """A model against the first one named, on the same questions, people drawn together."""
+
+    path: str
+    questions: int
+    accuracy: dict[str, float]
+    """Right more often by."""
+    bits: dict[str, float]
+    """Bits fewer a question."""
+
+    def line(self) -> str:
+        """For people."""
+        points = {name: 100 * value for name, value in self.accuracy.items()}
+        return (
+            f"{self.path[-22:]:<22} {points['value']:+.1f} points ({points['low']:+.1f} to {points['high']:+.1f}),"
+            f" {self.bits['value']:+.3f} bits fewer ({self.bits['low']:+.3f} to {self.bits['high']:+.3f}),"
+            f" {self.questions:,} actions"
+        )
+
+
+def differences(
+    answered: Sequence[Model], truth: str, part: str | None = "test", within: tuple[str, str] | None = None
+) -> list[Difference]:
+    """Each model against the first on one split of a dataset, or within one slice of it (kind, name).
+
+    Raises ``UsageError`` for a slice that is not there, ``Refused`` where the models are not asked the same.
+    """
+    found = [ask(one, truth, part) for one in answered]
+    if len({one.steps.questions.tobytes() for one in found}) > 1:
+        raise Refused("the models are not asked the same: their views differ", "Train both with one [data] view.")
+    rows = np.ones(found[0].steps.questions.size, bool)
+    if within is not None:
+        kinds = slices(answered[0], found[0].steps)
+        if within[1] not in kinds.get(within[0], {}):
+            names = ", ".join(f"{kind}:{name}" for kind, some in kinds.items() for name in some)
+            raise UsageError(f"there is no slice {within[0][:20]}:{within[1][:30]}", f"Slices: {names}")
+        rows = kinds[within[0]][within[1]]
+    where, first = np.flatnonzero(rows), found[0]
+    return [
+        Difference(
+            model.path, int(rows.sum()),
+            first.clusters.mean((one.found.action.right[rows].astype(float) - first.found.action.right[rows]), where),
+            first.clusters.mean(first.found.action.bits[rows] - one.found.action.bits[rows], where),
+        )
+        for model, one in zip(answered, found, strict=True)
+    ]  # fmt: skip
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,15 +20,25 @@ from desktop_logger.errors import Refused
 
 from .measuring import Answers, Clusters, answers, measured
 from .models import Model
-from .steps import LEAST_GROUPS, Array, Steps, history, opened, read
+from .steps import LEAST_GROUPS, Array, Source, Steps, history, opened, read
 
 LEAST = 50
 _RARE = ((0, "never seen"), (1, "seen 1-9 times"), (10, "seen 10-99 times"), (100, "seen 100 times or more"))
 _GAPS = ((0, "nothing unobserved"), (1, "1-2 gaps"), (3, "3 gaps or more"))
 
 
-def evaluate(model: Model, path: str, part: str | None = "test") -> dict[str, Any]:
-    """Figures and slices of a model on one split of a dataset (``None``: all of it)."""
+class Asked(NamedTuple):
+    """A model's answers about one split of a dataset."""
+
+    source: Source
+    steps: Steps
+    clusters: Clusters
+    found: Answers
+    by: str
+
+
+def ask(model: Model, path: str, part: str | None = "test") -> Asked:
+    """Ask a model about one split of a dataset (``None``: all of it). Raises ``Refused`` where that means nothing."""
     (source,) = opened([path])
     trained_for = model.record["sources"][0]
     if source.facts["purpose"] != trained_for["purpose"]:
@@ -51,35 +61,24 @@ def evaluate(model: Model, path: str, part: str | None = "test") -> dict[str, An
         )
     by = "group" if np.unique(steps.group).size >= LEAST_GROUPS else "session"
     clusters = Clusters(getattr(steps, by)[steps.questions], model.config.seed)
-    found = answers(model.predictor, steps)
+    return Asked(source, steps, clusters, answers(model.predictor, steps), by)
+
+
+def evaluate(model: Model, path: str, part: str | None = "test") -> dict[str, Any]:
+    """Figures and slices of a model on one split of a dataset (``None``: all of it)."""
+    asked = ask(model, path, part)
     return {
-        "v": 1, "run": model.record["run"], "dataset": source.identity, "export": source.facts["export"],
-        "profile": source.profile, "split": part or "all", "by": by, "questions": int(steps.questions.size),
-        "metrics": measured(found, steps, clusters), "slices": slices(model, found, steps, clusters),
+        "v": 1, "run": model.record["run"], "dataset": asked.source.identity, "export": asked.source.facts["export"],
+        "profile": asked.source.profile, "split": part or "all", "by": asked.by,
+        "questions": int(asked.steps.questions.size),
+        "metrics": measured(asked.found, asked.steps, asked.clusters),
+        "slices": slices(model, asked.found, asked.steps, asked.clusters),
     }  # fmt: skip
 
 
 def slices(model: Model, found: Answers, steps: Steps, clusters: Clusters) -> dict[str, dict[str, Any]]:
     """Kind of slice → name → figures; ``excess`` is how many bits more than all questions, times its share."""
-    asked = steps.questions
     mean = float(found.action.bits.mean())
-    seen = model.seen.seen(history(steps, 2)[asked])
-    sizes = np.bincount(steps.group[asked])
-    third = np.quantile(sizes[sizes > 0], (1 / 3, 2 / 3))
-    size = np.digitize(sizes[steps.group[asked]], third)
-    truth = steps.action[asked]
-    kinds: dict[str, dict[str, Array]] = {
-        "class": {actions.ACTIONS[n]: truth == n for n in np.unique(truth)},
-        "rare": {name: np.digitize(seen, [low for low, _ in _RARE]) - 1 == n for n, (_, name) in enumerate(_RARE)},
-        "gaps": {
-            name: np.digitize(steps.unobserved[asked], [low for low, _ in _GAPS]) - 1 == n
-            for n, (_, name) in enumerate(_GAPS)
-        },
-        "group size": {name: size == n for n, name in enumerate(("least data", "middle", "most data"))},
-    }
-    where = category(steps)[asked]
-    if (where >= 0).any():
-        kinds["category"] = {actions.ACTIONS[n][7:-1]: where == n for n in np.unique(where[where >= 0])}
     return {
         kind: {
             name: {
@@ -91,8 +90,39 @@ def slices(model: Model, found: Answers, steps: Steps, clusters: Clusters) -> di
             for name, rows in some.items()
             if rows.sum() >= LEAST
         }
-        for kind, some in kinds.items()
+        for kind, some in parts(model, steps).items()
     }  # fmt: skip
+
+
+def parts(model: Model, steps: Steps) -> dict[str, dict[str, Array]]:
+    """Kind of slice → name → which of the questions are in it."""
+    asked = steps.questions
+    seen = model.seen.seen(history(steps, 2)[asked])
+    sizes = np.bincount(steps.group[asked])
+    third = np.quantile(sizes[sizes > 0], (1 / 3, 2 / 3))
+    size = np.digitize(sizes[steps.group[asked]], third)
+    return {
+        "class": classes(steps),
+        "rare": {name: np.digitize(seen, [low for low, _ in _RARE]) - 1 == n for n, (_, name) in enumerate(_RARE)},
+        "gaps": {
+            name: np.digitize(steps.unobserved[asked], [low for low, _ in _GAPS]) - 1 == n
+            for n, (_, name) in enumerate(_GAPS)
+        },
+        "group size": {name: size == n for n, name in enumerate(("least data", "middle", "most data"))},
+        "category": categories(steps),
+    }  # fmt: skip
+
+
+def classes(steps: Steps) -> dict[str, Array]:
+    """Action → which of the questions have it as their answer."""
+    truth = steps.action[steps.questions]
+    return {actions.ACTIONS[n]: truth == n for n in np.unique(truth)}
+
+
+def categories(steps: Steps) -> dict[str, Array]:
+    """Application category → which of the questions are asked in it; empty where the data has none."""
+    where = category(steps)[steps.questions]
+    return {actions.ACTIONS[n][7:-1]: where == n for n in np.unique(where[where >= 0])}
 
 
 def category(steps: Steps) -> Array:

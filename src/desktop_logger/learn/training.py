@@ -39,7 +39,7 @@ from .boosting import Boosted
 from .card import card
 from .config import NETWORKS, Config
 from .counting import Ngram
-from .measuring import Answers, Clusters, answers, measured
+from .measuring import Answers, Clusters, Predictor, answers, measured
 from .steps import Array, Source, Split, Steps, digest, no_memory, opened, read, split
 
 Say = Callable[[str], None]
@@ -126,20 +126,7 @@ def _made(
     # 5. the model
     ask.say(f"training {config.kind}")
     begun = time.monotonic()
-    arrays: dict[str, Array]
-    curve: list[dict[str, float]] = []
-    weights: dict[str, Any] = {}
-    if config.kind in NETWORKS:
-        from . import fitting
-
-        fitted = fitting.fit(config, parts, draft, stamp, ask.step)
-        model: Any = fitting.Net(config, fitted.widths, fitted.weights)
-        arrays = {f"net/{name}": values for name, values in fitted.weights.items()}
-        curve, weights = fitted.curve, {"widths": fitted.widths, "parameters": fitted.parameters}
-    else:
-        model = Ngram.fitted(parts.train, config.order)
-        arrays = model.arrays()
-        weights = {"parameters": int(sum(values.size for values in arrays.values()))}
+    model, arrays, curve, weights = fitted(config, parts, draft, stamp, ask.step)
     took = time.monotonic() - begun
     ask.say("measuring")
     found = answers(model, parts.test)
@@ -161,6 +148,22 @@ def _made(
         "cost": {"seconds": round(time.monotonic() - started, 2), "training_seconds": round(took, 2), **_memory()},
     }  # fmt: skip
     return draft, record, arrays, seen, [one.facts for one in sources]
+
+
+def fitted(
+    config: Config, parts: Split, draft: str, stamp: str, step: Step
+) -> tuple[Predictor, dict[str, Array], list[dict[str, float]], dict[str, Any]]:
+    """A model of the configured kind: ready to be asked, as arrays, its curve, and what the record says of weights."""
+    if config.kind in NETWORKS:
+        from . import fitting
+
+        made = fitting.fit(config, parts, draft, stamp, step)
+        arrays = {f"net/{name}": values for name, values in made.weights.items()}
+        net = fitting.Net(config, made.widths, made.weights)
+        return net, arrays, made.curve, {"widths": made.widths, "parameters": made.parameters}
+    model = Ngram.fitted(parts.train, config.order)
+    arrays = model.arrays()
+    return model, arrays, [], {"parameters": int(sum(values.size for values in arrays.values()))}
 
 
 def _baselines(config: Config, parts: Split, clusters: Clusters, say: Say) -> tuple[dict[str, Any], dict[str, Answers]]:

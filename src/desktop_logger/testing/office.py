@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from desktop_logger import disk
-from desktop_logger.capture.replay import Reader
+from desktop_logger.capture.replay import Reader, Rule
 from desktop_logger.clock import Clock, day
 from desktop_logger.dataset import folder
 from desktop_logger.dataset.arrow import Session
@@ -39,6 +39,7 @@ from desktop_logger.dataset.parts import PartWriter, part_name
 from desktop_logger.dataset.tally import Tally
 from desktop_logger.errors import DesktopLoggerError, Refused, UsageError
 from desktop_logger.inspection.columns import Records, ordered
+from desktop_logger.policy import shipped_categories
 from desktop_logger.records.events import Batch
 from desktop_logger.records.layout import GAP, RECORD_BYTES, SCOPE_OF_KIND
 from desktop_logger.records.profiles import PROFILES, SCOPES, SEGMENT_S, Profile
@@ -299,7 +300,7 @@ def session(plan: Plan, number: int, which: int) -> list[Line]:
 
 def redacted(lines: list[Line], profile: Profile) -> dict[str, list[Records]]:
     """Lines through the product's reader and redactor: records by scope."""
-    reader = Reader("made-up input")
+    reader = Reader("made-up input", Rule(categories=shipped_categories()))
     redactor = Redactor(_Everything(profile))
     redactor.begin(0)
     events = [event for line in lines for event in reader.line(json.dumps(line).encode())[1]]
