@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from . import checking
+
 app = typer.Typer(no_args_is_help=True, help="Models of what people do next, from datasets: train, evaluate, predict.")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -200,6 +202,9 @@ def compare(
         print("\n".join(one.line() for one in against[1:]))
     if plot is not None:
         print(f"wrote {plot}")
+
+
+app.command("check", epilog="Example: desktop-logger learn check model --last 2d")(checking.check)
 
 
 @app.command("models", epilog="Example: desktop-logger learn models .")

@@ -29,7 +29,7 @@ from desktop_logger.inspection.rows import FIELDS
 
 from . import folder
 from .actions import ACTIONS, TOKENS, Columns, by_action, named, token, tokens
-from .arrow import pyarrow
+from .arrow import Session, pyarrow, table
 from .parts import parquet_writer, unwritable, used
 
 LENGTH = 512
@@ -246,6 +246,12 @@ def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals)
         ],
         schema=schema(),
     )  # fmt: skip
+
+
+def of_sessions(sessions: list[Session]) -> Any:
+    """Sequences of some sessions in memory, one each, as ``build`` makes them of an export; nothing is written."""
+    made, _ = table(sessions)
+    return _sequences(made, 1 << 30, None, _Totals())
 
 
 def hash_of(data: bytes) -> bytes:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_logger.dataset import actions, folder, sequences
+from desktop_logger.dataset.arrow import Session
 from desktop_logger.errors import IntegrityError, Refused, Unavailable, UsageError
 
 Array = npt.NDArray[Any]
@@ -139,17 +140,8 @@ def read(sources: Sequence[Source], view: str = "full") -> Steps:
     made = []
     sessions = 0
     for number, source in enumerate(sources):
-        batches: list[tuple[Array, ...]] = []
         try:
-            for batch in sequences.stream(source.path):
-                tokens = batch.column("tokens")
-                batches.append(
-                    (
-                        batch.column("session").to_numpy(), batch.column("split_group").to_numpy(),
-                        batch.column("sequence").to_numpy(), tokens.value_lengths().to_numpy(),
-                        tokens.flatten().to_numpy(),
-                    )
-                )  # fmt: skip
+            batches = [_columns(batch) for batch in sequences.stream(source.path)]
         except (OSError, KeyError, ValueError) as error:
             raise IntegrityError(
                 f"{source.path}: a part cannot be read: {str(error).splitlines()[0][:200]}",
@@ -165,6 +157,24 @@ def read(sources: Sequence[Source], view: str = "full") -> Steps:
         raise Refused("there is no action in this data", "Look at it with: desktop-logger dataset card")
     steps = Steps(*(np.concatenate(column) for column in zip(*made, strict=True)))
     return macro(steps) if view == "macro" else steps
+
+
+def of_sessions(sessions: list[Session], view: str) -> Steps:
+    """The steps of sessions in memory. Raises ``Refused`` where there is none."""
+    made = sequences.of_sessions(sessions)
+    if not made.num_rows:
+        raise Refused("there is no action in this data", "Record some work first.")
+    steps = _steps(*_columns(made.combine_chunks().to_batches()[0]))
+    return macro(steps) if view == "macro" else steps
+
+
+def _columns(batch: Any) -> tuple[Array, ...]:
+    """Session, split group and number of each sequence, its length, and all tokens."""
+    tokens = batch.column("tokens")
+    return (
+        batch.column("session").to_numpy(), batch.column("split_group").to_numpy(), batch.column("sequence").to_numpy(),
+        tokens.value_lengths().to_numpy(), tokens.flatten().to_numpy(),
+    )  # fmt: skip
 
 
 def _steps(session: Array, group: Array, sequence: Array, lengths: Array, tokens: Array) -> Steps:
