@@ -57,12 +57,26 @@ def split(
 
 
 @app.command("card", epilog="Example: desktop-logger dataset card sequences")
-def card(folder: _Folder, as_json: _Json = False) -> None:
-    """Print the card of an export or a built dataset: what is in it, what for, and what it must not be used for."""
+def card(
+    folder: _Folder,
+    against: Annotated[
+        str | None, typer.Option("--against", help="An earlier round: say how far this one has moved.", metavar="DIR")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Print the card of an export or a built dataset: what is in it, what for, and what it must not be used for.
+
+    It says what is too thin to learn from; with --against, how far two rounds of sequences lie apart.
+    """
+    from desktop_logger.dataset import drifting, thinness
     from desktop_logger.dataset import folder as folders
 
     facts = folders.read_card(folder)
+    drift = drifting.drift(folder, against) if against is not None else None
     if as_json:
-        print(json.dumps(facts))
+        more = {"drift": {**drift._asdict(), "verdict": drift.verdict}} if drift else {}
+        print(json.dumps({**facts, "too_thin": thinness.thin(facts), **more}))
         return
     print(folders.readme_of(facts).partition("\n---\n")[2].strip())
+    if drift:
+        print("\n" + "\n".join([f"Against {against}:", "", *drift.lines()]))

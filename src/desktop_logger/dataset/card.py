@@ -17,6 +17,7 @@ from desktop_logger.inspection.drawing import plural
 from desktop_logger.paths import shipped
 from desktop_logger.records.profiles import SCOPES
 
+from . import thinness
 from .arrow import ALL_FIELDS, units
 from .tally import Tally
 
@@ -208,6 +209,10 @@ Sessions by profile:
 A `gap` row means that nothing was observed, which is not the same as nothing happened. There are \
 {facts["gap_rows"]:,}; a gap stands once in each scope of its session. Together, each once, they lasted at least
 {in_words(facts["unobserved_seconds_at_least"])}.
+
+Too thin to learn from (rules: docs/reference/dataset.md of desktop-logger):
+
+{thinness.in_words(facts)}
 
 ## What to know before using it
 

@@ -12,8 +12,10 @@ from desktop_logger.inspection.rows import Field
 
 from .actions import ACTIONS, AMOUNTS, CATEGORIES, NUMBERS, POINTERS, TIMES, TOKENS, WAIT_FROM
 from .arrow import ALL_FIELDS, SCHEMA_VERSION, kind_of, units
+from .drifting import DRAWS
 from .elsewhere import mapping
 from .sequences import LENGTH, SPLITS
+from .thinness import FEW, FEW_GROUPS, FEW_PEOPLE, UNSEEN
 
 
 def page() -> str:
@@ -67,6 +69,15 @@ def page() -> str:
         "  SELECT command, lead(command) OVER (PARTITION BY session ORDER BY t) AS following",
         "  FROM 'data-folder/data/*.parquet' WHERE command IS NOT NULL) GROUP BY ALL;",
         "```",
+        "",
+        "## What is too thin, and drift (`dataset card`)",
+        "",
+        f"A card says what is too thin to learn from: fewer than {FEW_PEOPLE} people; of an action, class, category or role fewer",
+        f"than {FEW} tokens or rows; a split with nobody in it, or fewer than {FEW_GROUPS} split groups to test on;",
+        f"more than {100 * UNSEEN:.0f} % unobserved time. `dataset card NOW --against BEFORE` compares the actions of two rounds by",
+        "the population stability index, `sum((p - q) * ln(p / q))`: under 0.1 is usually called none, over 0.25 another",
+        "population. Beside it stands what rounds drawn from both, whole split groups at a time, stay under in 95 of 100",
+        f"draws ({DRAWS} draws): a drift below that is chance. Exports carry no dates, so a round is an export.",
         "",
         "## The folder of sequences (`dataset build`)",
         "",

@@ -8,6 +8,7 @@ from typing import Any
 from desktop_logger.errors import UsageError
 
 from . import folder
+from .thinness import in_words
 
 GROUPS = 16
 
@@ -93,4 +94,8 @@ two of them. Tokens, their parts and how they map to OpenCUA and OWA: docs/refer
 By action:
 
 {balance}
+
+Too thin to learn from (rules: docs/reference/dataset.md):
+
+{in_words(facts)}
 """
