@@ -6,10 +6,12 @@ import importlib.util
 import json
 import math
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +20,7 @@ from desktop_logger.clock import Clock
 from desktop_logger.dataset import actions, folder, trained
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, Refused, Unavailable, UsageError
 from desktop_logger.learn import comparing, config, evaluating, foreseeing, measuring, models, steps, training
+from desktop_logger.learn import record as record_form
 from desktop_logger.learn.boosting import Boosted
 from desktop_logger.learn.counting import Ngram, Tables
 from desktop_logger.learn.measuring import Clusters, answers, judged, measured
@@ -192,7 +195,30 @@ def test_a_model_comes_with_record_card_and_figures(shelf: Shelf, tmp_path: Path
                  "recognised, 500 keys | at most", record["sources"][0]["digest"]):  # fmt: skip
         assert said in card, said
     assert trained.models(data) == [trained.Model(record["run"], made.path)]
+    text = Path(record_form.__file__).parents[3].joinpath("docs/reference/run.schema.json").read_text()
+    assert text == record_form.schema(), "run: python -m desktop_logger.learn.record"
+    jsonschema.Draft202012Validator(json.loads(text)).validate(record)
     assert {oct(os.stat(os.path.join(made.path, name)).st_mode & 0o777) for name in os.listdir(made.path)} == {"0o600"}
+
+
+@pytest.mark.parametrize(
+    ("harm", "where"),
+    [
+        ({"v": 2}, "v: "), ({"note": "mine"}, "note: "), ({"run": "../elsewhere"}, "run: "),
+        ({"sources": []}, "sources: "), ({"weights": {"sha256": "ab"}}, "weights.sha256: "),
+        ({"metrics": {}}, "metrics.model: "),
+    ],
+)  # fmt: skip
+def test_a_record_of_another_form_is_refused_with_the_place(
+    shelf: Shelf, tmp_path: Path, harm: dict[str, Any], where: str
+) -> None:
+    made = training.train(training.Ask((shelf.built(tmp_path),), str(tmp_path / "model"), NGRAM), Clock())
+    changed = {**made.record, **harm}
+    Path(made.path, models.RECORD).write_text(json.dumps(changed))
+    with pytest.raises(IntegrityError, match=re.escape(where)):
+        models.read_record(made.path)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(json.loads(record_form.schema())).validate(changed)
 
 
 def test_the_same_training_gives_the_same_weights(shelf: Shelf, tmp_path: Path) -> None:
@@ -261,6 +287,8 @@ def spoil(place: Path, how: str, data: str) -> tuple[str, ...]:
         return (data, data)
     if how == "vocabulary":
         change_card(data, vocabulary=7)
+    elif how == "version":
+        change_card(data, v=2)
     elif how == "counts":
         change_card(data, sessions_by_profile={"counts": 3})
     elif how == "mixed":
@@ -287,6 +315,7 @@ def spoil(place: Path, how: str, data: str) -> tuple[str, ...]:
         ("nothing there", UsageError, "not a dataset", "folder"),
         ("twice", UsageError, "named twice", "once"),
         ("vocabulary", Refused, "another vocabulary", "Build it again"),
+        ("version", UsageError, "not a dataset of this program", "folder"),
         ("counts", Refused, "counts a minute", "bursts"),
         ("mixed", Refused, "mixed profiles: bursts, coarse", "one profile"),
         ("purposes", Refused, "mixed purposes", "one purpose"),

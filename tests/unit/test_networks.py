@@ -173,3 +173,26 @@ def test_without_pytorch_the_remedy_is_said(shelf: Shelf, tmp_path: Path) -> Non
     assert not [name for name in os.listdir(tmp_path) if name.startswith("model")]
     done = subprocess.run([*words, "--model", "ngram"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
+
+
+_STARVED = """
+import resource, sys
+from desktop_logger.clock import Clock
+from desktop_logger.learn import config, fitting, training
+fitting.torch()
+with open("/proc/self/statm") as file:
+    size = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (200 << 20),) * 2)
+large = config.Config(kind="gru", size=1024, context=512, batch=64, threads=1, boosting=False)
+training.train(training.Ask((sys.argv[1],), sys.argv[2], large), Clock())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="NOT TESTED: needs /proc and RLIMIT_AS")
+def test_a_training_that_runs_out_of_memory_says_so_and_leaves_no_model(shelf: Shelf, tmp_path: Path) -> None:
+    data, out = shelf.built(tmp_path), tmp_path / "model"
+    done = subprocess.run(
+        [sys.executable, "-c", _STARVED, data, str(out)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "Unavailable: not enough memory" in done.stderr, done.stderr[-2000:]
+    assert not out.exists()

@@ -26,6 +26,7 @@ from desktop_logger.errors import IntegrityError, Refused, UsageError
 from .config import NETWORKS, Config, parsed
 from .counting import Ngram, Tables
 from .measuring import Predictor
+from .record import problem
 from .steps import Array
 
 WEIGHTS = "weights.npz"
@@ -55,9 +56,8 @@ def read_record(path: str) -> dict[str, Any]:
         raise UsageError(f"{path} is not a model (no {RECORD})", "Name a folder that `learn train` made.") from None
     except ValueError:
         raise IntegrityError(f"{place} is damaged", "Train the model again.") from None
-    wanted = ("run", "datasets", "sources", "config", "weights", "actions", "metrics")
-    if not isinstance(record, dict) or record.get("v") != VERSION or any(name not in record for name in wanted):
-        raise IntegrityError(f"{place} is not a run record of this version", "Train the model again.")
+    if wrong := problem(record):
+        raise IntegrityError(f"{place} is not a run record of this version: {wrong}", "Train the model again.")
     return record
 
 
