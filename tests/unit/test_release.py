@@ -258,6 +258,22 @@ def test_a_full_outbox_keeps_nobody_from_recording(subject: Subject) -> None:
             os.close(one)
 
 
+def test_what_was_exported_is_in_the_ledger_from_the_next_start_on(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    subject.record()
+    subject.release()
+    organisation.export(str(tmp_path / "out"), subject.outbox)
+    Path(subject.outbox, "damaged.ack.json").write_bytes(b"noise")
+    for _ in range(2):
+        (key, to_writer), (said, report) = os.pipe(), os.pipe()
+        keeper.start(subject.home, subject.clock, to_writer, report)
+        for one in (key, said, report):
+            os.close(one)
+    (export,) = acknowledged.exports(ledger.Ledger(subject.home, subject.clock).entries())
+    assert export.purpose == "improve-tools"
+
+
 def test_a_disk_that_stands_still_delays_a_release_and_loses_nothing(
     subject: Subject, organisation: Organisation, tmp_path: Path
 ) -> None:

@@ -4,7 +4,8 @@
            2. validate the consent in full
            3. let retention delete what is over its time
            4. note the start in the ledger
-           5. release what has waited long enough, if this policy releases by time
+           5. release what has waited long enough, if this policy releases by time; take in what the organisation says
+              that it did with what left (neither holds recording up: `release`, `ledger --exports` say what is wrong)
            6. hand the key-encryption key and the grant to the writer, and the grant to the supervisor
 ``withdraw``  sign the withdrawal that was made at the recording sign, and enter it in the ledger
 ``purge``  delete the last fifteen minutes (the indicator's menu); the supervisor holds capture and writer meanwhile
@@ -33,6 +34,7 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     from desktop_logger import release, store
     from desktop_logger.consent import gate, withdrawing
     from desktop_logger.keystore import load_kek
+    from desktop_logger.store import acknowledged
 
     place.check()
     store.recover(place, clock)
@@ -42,8 +44,10 @@ def start(place: Home, clock: Clock, key: int, report: int) -> None:
     store.retention(place, clock, grant.retention_days, grant.disk_cap_bytes)
     store.note_started(place, clock, grant)
     if grant.release is not None:
-        with suppress(Unavailable):  # a full outbox holds nobody's recording up; what waits, waits: `release` says why
+        with suppress(Unavailable):
             release.write(place, clock, grant)
+        with suppress(Unavailable):
+            acknowledged.take_in(place, clock, [place.outbox])
     epoch, kek = load_kek(place)
     os.write(key, epoch.to_bytes(4, "little") + kek.secret() + grant.to_wire())
     os.close(key)
