@@ -16,6 +16,7 @@ from .errors import Unavailable
 
 _NEW = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _OLD = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OLD |= getattr(os, "O_NONBLOCK", 0)  # a pipe in the place of a file must not hold anybody up; files do not mind
 
 
 def create(path: str, *, append: bool = False) -> int:
@@ -42,6 +43,15 @@ def sync(descriptor: int) -> None:
         os.fdatasync(descriptor)
     else:
         os.fsync(descriptor)
+
+
+def sync_again(path: str) -> None:
+    """Return only when what another process wrote to this file is on the medium, even if it ended before its sync."""
+    descriptor = reopen(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(path: str) -> None:

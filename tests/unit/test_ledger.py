@@ -214,3 +214,56 @@ def test_long_entries_are_found_again(ledger: Ledger) -> None:
     ledger.append("erased.intent", segments=[f"{n:032x}" for n in range(12_000)])
     ledger.append("erased.done", segments=[f"{n:032x}" for n in range(12_000)])
     assert kinds(ledger)[-2:] == ["erased.intent", "erased.done"]
+
+
+def test_an_entry_is_on_the_medium_before_its_key_takes_over(
+    home: Home, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended between writing and syncing an entry: who finishes it syncs first, or a loss of power breaks the chain."""
+    sync, replace = disk.sync, os.replace
+    order: list[str] = []
+
+    def killed(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == ledger.path:
+            raise Crash
+        sync(descriptor)
+
+    def synced(descriptor: int) -> None:
+        order.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sync(descriptor)
+
+    def replaced(old: str, new: str) -> None:
+        order.append(old)
+        replace(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", killed)
+        with pytest.raises(Crash):
+            ledger.append("stopped", gaps={})
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", synced)
+        patch.setattr(os, "replace", replaced)
+        ledger.settle()
+    assert order == [ledger.path, os.path.join(home.ledger, "signer.new")]
+    assert kinds(ledger)[-1] == "stopped"
+
+
+def test_an_entry_whose_sync_failed_is_taken_back_and_never_synced_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, head = ledger.lines(), ledger.head()
+    sync = disk.sync
+
+    def failing(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == ledger.path:
+            raise OSError(5, "Input/output error")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", failing)
+        with pytest.raises(Unavailable, match="Input/output error"):
+            ledger.append("stopped", gaps={})
+    assert (ledger.lines(), ledger.head()) == (before, head)
+    ledger.append("stopped", gaps={})
+    assert kinds(ledger)[-2:] == ["started", "stopped"]
+    ledger.verify(head)

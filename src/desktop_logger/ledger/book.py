@@ -75,8 +75,14 @@ class Ledger:
             # 2. the entry
             descriptor = disk.reopen(self.path, os.O_WRONLY | os.O_APPEND)
             try:
+                size = os.fstat(descriptor).st_size
                 disk.write_all(descriptor, line)
-                disk.sync(descriptor)
+                try:
+                    disk.sync(descriptor)
+                except OSError:
+                    # Whether it is on the medium is unknown, and a second sync may lie: the entry is taken back.
+                    os.ftruncate(descriptor, size)
+                    raise
             finally:
                 os.close(descriptor)
             # 3. the key that signed is gone
@@ -99,6 +105,7 @@ class Ledger:
             if entry is None:
                 continue  # torn with an end of line in it; cut only if the key on disk says that it never counted
             if place == 0 and coming is not None and entry["next"] == coming.public.hex():
+                disk.sync_again(self.path)  # the entry may not have reached the medium; its key must not before it
                 os.replace(self._coming, self._signer)
                 disk.sync_folder(self._folder)
             elif signer is not None and entry["next"] == signer.public.hex():
