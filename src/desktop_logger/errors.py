@@ -8,6 +8,7 @@ The tree (exit status in brackets; the command line prints ``error: …`` and ``
     ├── NoConsent [3]        no receipt that is valid now
     │   └── ClockSetBack [3]     the wall clock lies before a time already seen
     ├── IntegrityError [4]   stored data is not what was written, or not whole
+    │   ├── OtherVersion [4] written by a later version of this program
     │   └── Unreadable [4]   sealed to another key, or altered
     │       └── WrongPassphrase [1]
     ├── Unavailable [5]      the environment lacks something
@@ -71,6 +72,10 @@ class IntegrityError(DesktopLoggerError):
     """Stored bytes are altered, truncated, missing, foreign or out of order."""
 
     exit_status = 4
+
+
+class OtherVersion(IntegrityError):
+    """Stored in a format that a later version of this program writes; it is left alone."""
 
 
 class Unreadable(IntegrityError):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
-from desktop_logger.errors import IntegrityError
+from desktop_logger.errors import IntegrityError, OtherVersion
 from desktop_logger.records.layout import STREAMS
 from desktop_logger.records.profiles import PROFILES, SCOPES
 from desktop_logger.sealing import DIGEST_BYTES, SEAL_BYTES, SUITE, canonical, digest, parse_canonical
@@ -107,10 +107,9 @@ def write_frame(seq: int, kind: int, sealed: list[bytes], previous: bytes) -> tu
 
 
 def parse_header(data: bytes) -> tuple[Header, int]:
-    """The header and the offset of the first frame. Raises ``IntegrityError``."""
+    """The header and the offset of the first frame. Raises ``IntegrityError``, ``OtherVersion`` for a later format."""
+    refuse_other_version(data)
     if not data.startswith(MAGIC):
-        if data.startswith(MAGIC_FAMILY):
-            raise IntegrityError("a segment of another format version", "Read it with a newer desktop-logger.")
         raise IntegrityError("not a segment")
     start = len(MAGIC) + _LENGTH.size
     if len(data) < start:
@@ -131,6 +130,12 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         ),
         start + length,
     )  # fmt: skip
+
+
+def refuse_other_version(data: bytes) -> None:
+    """Raise ``OtherVersion`` for a stream file whose first line names a version that is not ours."""
+    if data.startswith(MAGIC_FAMILY) and not MAGIC.startswith(data[: len(MAGIC)]):
+        raise OtherVersion("a segment of another format version", "Read it with a newer desktop-logger.")
 
 
 def is_beginning(data: bytes) -> bool:

@@ -26,6 +26,7 @@ from desktop_logger.segments.format import (
     Header,
     is_beginning,
     parse_header,
+    refuse_other_version,
     scan,
 )
 from desktop_logger.segments.format import stanza_info as _stanza_info
@@ -125,6 +126,7 @@ def read_body(home: Home, segment: str, stream: str) -> tuple[bytes, Body]:
     except OSError:
         raise IntegrityError(f"the {stream} stream of segment {segment} is missing") from None
     verdict, body = judge(known, stream, data)
+    refuse_other_version(data)
     if body is None or verdict not in ("ok", "open", "recovered"):
         raise IntegrityError(f"the {stream} stream of segment {segment} is {verdict}", "Run: desktop-logger verify")
     return data[: body.good_bytes], body
@@ -132,15 +134,17 @@ def read_body(home: Home, segment: str, stream: str) -> tuple[bytes, Body]:
 
 def judge(known: Known, stream: str, data: bytes) -> tuple[str, Body | None]:
     """Verdict on one stream file by what the ledger says of it: one of those of ``verifying``."""
+    closed = known.closed.get(stream)
+    if closed is None and known.how != "open":
+        return "missing", None  # it was not there, or not whole enough to count, when the segment ended
     try:
         body = scan(data)
     except IntegrityError:
         return ("truncated" if is_beginning(data) else "altered"), None
     if body.header_digest.hex() != known.opened[stream]:
         return "altered", body
-    closed = known.closed.get(stream)
     if closed is None:
-        return ("missing" if stream in known.closed else "altered" if body.rest == "altered" else "open"), body
+        return ("altered" if body.rest == "altered" else "open"), body
     same = (len(body.frames), body.good_bytes, body.head.hex()) == (closed["frames"], closed["bytes"], closed["head"])
     if known.how == "recovered" and same and len(data) - body.good_bytes == closed["dropped"]:
         return "recovered", body

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from desktop_logger import disk, keystore
 from desktop_logger.clock import Clock
-from desktop_logger.errors import IntegrityError
+from desktop_logger.errors import IntegrityError, OtherVersion
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.segments.format import LARGEST_FILE, scan
@@ -32,7 +32,7 @@ class Recovery(NamedTuple):
     dropped_bytes: int
     """Torn ends of them: what was never acknowledged."""
     notes: list[str]
-    """What an unfinished purge says to the person."""
+    """What an unfinished purge, or a segment that was left alone, says to the person."""
 
 
 def recover(home: Home, clock: Clock) -> Recovery:
@@ -63,7 +63,11 @@ def recover(home: Home, clock: Clock) -> Recovery:
             recovered, dropped = [], 0
             for segment, state in known_now(home).items():
                 if state.how == "open" and not (state.erased or state.intended) and not is_live(home, segment):
-                    found = {stream: _good_part(home, segment, stream) for stream in state.opened}
+                    try:
+                        found = {stream: _good_part(home, segment, stream) for stream in state.opened}
+                    except OtherVersion as error:
+                        notes.append(f"Segment {segment} is left as it is: {error.message}. {error.hint}")
+                        continue
                     ledger.append("segment.recovered", segment=segment, streams=found)
                     recovered.append(segment)
                     dropped += sum(each["dropped"] for each in found.values() if each)
@@ -74,8 +78,12 @@ def recover(home: Home, clock: Clock) -> Recovery:
 
 def _good_part(home: Home, segment: str, stream: str) -> dict[str, Any] | None:
     try:
-        data = disk.read(stream_path(home, segment, stream), LARGEST_FILE)
+        path = stream_path(home, segment, stream)
+        disk.sync_again(path)  # what the ledger is about to vouch for may not have reached the medium yet
+        data = disk.read(path, LARGEST_FILE)
         body = scan(data)
+    except OtherVersion:
+        raise
     except (FileNotFoundError, IntegrityError):
         return None  # any other error may pass: then nothing is noted, and the next start looks again
     return {
