@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from desktop_logger import disk, keystore, store
-from desktop_logger.errors import IntegrityError, Refused, Unavailable, Unreadable, UsageError
+from desktop_logger.errors import IntegrityError, OtherVersion, Refused, Unavailable, Unreadable, UsageError
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.records.classes import Reason
@@ -482,6 +482,49 @@ def test_a_crash_while_a_segment_is_opened_is_no_alarm(person: Person) -> None:
     assert not set(begun) & set(person.verdicts())
     Path(person.home.segments, "e" * 32 + ".own").write_bytes(data[: first + header.frame_bytes])
     assert person.verdicts()["e" * 32] == verify_store.store(person.home.root)[0]["e" * 32] == "foreign"
+
+
+def test_what_a_later_version_wrote_is_said_and_left_alone(person: Person) -> None:
+    """Going back to this version must not cost anything: not a file, and not the segment's end in the ledger."""
+    segment = person.open()
+    segment.tick("own")
+    segment.abandon()
+    later = paths(person, segment.id)["own"].read_bytes().replace(b"/v1\n", b"/v2\n", 1)
+    paths(person, segment.id)["own"].write_bytes(later)
+    Path(person.home.segments, "e" * 32 + ".own").write_bytes(later)
+    before = Ledger(person.home, person.clock).lines()
+    done = store.recover(person.home, person.clock)
+    assert (done.segments, len(done.notes)) == ([], 1)
+    assert segment.id in done.notes[0]
+    assert "newer desktop-logger" in done.notes[0]
+    assert Ledger(person.home, person.clock).lines() == before
+    report = {one.id: one for one in store.verify(person.home).segments}
+    assert {name: report[name].verdict for name in (segment.id, "e" * 32)} == {
+        segment.id: "altered", "e" * 32: "foreign",
+    }  # fmt: skip
+    assert "another format version" in report[segment.id].detail
+    assert verify_store.store(person.home.root)[0] == {name: one.verdict for name, one in report.items()}
+    with pytest.raises(OtherVersion, match="another format version") as refused:
+        person.read(segment.id)
+    assert "newer desktop-logger" in str(refused.value.hint)
+
+
+def test_recovery_vouches_only_for_what_is_on_the_medium(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer ended between writing and syncing a frame: it is synced before the ledger says that it is there."""
+    segment = person.open(release=None)
+    monkeypatch.setattr(segment._streams["own"], "sync", lambda: None)
+    segment.tick("own")
+    segment.abandon()
+    order: list[str] = []
+    sync = disk.sync
+
+    def noted(descriptor: int) -> None:
+        order.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    monkeypatch.setattr(disk, "sync", noted)
+    store.recover(person.home, person.clock)
+    assert order.index(f"{segment.id}.own") < order.index("ledger.jsonl")
 
 
 def test_an_altered_segment_is_never_shown(person: Person) -> None:

@@ -263,6 +263,8 @@ def _folds(lines: list[bytes], make: Callable[..., None]) -> None:
     wrong = checkpoint(signer=signer(9).public.hex())
     make("fold-signer", "bad-signature", "the checkpoint names another key", b"".join([*kept, wrong]), last)
     make("fold-future", "malformed", "it stands for itself", b"".join([*kept, checkpoint(through=5)]), last)
+    odd = checkpoint(folded="0" * 15)
+    make("fold-digits", "malformed", "what was folded is not a row of 16 digits each", b"".join([*kept, odd]), last)
 
 
 def tombstones() -> None:
@@ -299,3 +301,13 @@ def tombstones() -> None:
     )
     make("unknown", "foreign", "a file that the ledger does not know", [opened, sealed], "own", segment=OTHER)
     make("folded", "erased", "its opening is not in the ledger any more", [done], "")
+    for name, why, wrong in (
+        ("streams", "no streams", {**opened, "streams": {}}),
+        ("stream", "a stream of another name", {**opened, "streams": {"other": "d" * 64}}),
+        ("stanzas", "stanzas that are no hashes", {**opened, "stanzas": [1]}),
+        ("id", "a segment that is no id", {**opened, "segment": "../" + SEGMENT[3:]}),
+        ("end", "a seal that counts nothing", {**sealed, "streams": {"own": {"frames": 1}}}),
+        ("null", "a seal of nothing", {**sealed, "streams": {"own": None}}),
+        ("epoch", "an epoch as text", {**done, "epoch": "2"}),
+    ):
+        make(f"facts-{name}", "malformed", f"signed, but {why}", [opened, wrong], "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
@@ -23,24 +26,78 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pr
 from tests.vectors.verify_store import (
     LABEL,
     Wrong,
-    fingerprint,
     is_hex,
     is_int,
     judge,
     ledger_of,
     need,
-    open_parts,
     read,
     segments_of,
     sha,
     signed,
     stanzas_of,
+    unwrap,
     verdict,
+    walk,
     without,
     write,
 )  # fmt: skip
 
+try:
+    zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+except ImportError:
+    zstd = None  # then what is inside an opened part is not looked at
+
 BUNDLE = b"desktop-logger bundle 1\n"
+
+
+def fingerprint(public: bytes) -> str:
+    text = base64.b32encode(sha(public)[:20]).decode()
+    return "-".join(text[at : at + 4] for at in range(0, 32, 4))
+
+
+def expand(key: bytes, info: bytes) -> bytes:
+    return hmac.digest(key, LABEL + info + b"\1", "sha256")
+
+
+def open_parts(data: bytes, root: bytes) -> str:
+    """SHA-256 over the records of all parts, in order. Raises ``Wrong`` of key-mismatch, unreadable or malformed."""
+    head, first, frames, *_ = walk(data)
+    names = {name: head[name] for name in ("receipt", "segment", "stream", "suite")}
+    context = write(names).encode()
+    chains = {scope: expand(root, b"scope\0" + scope.encode() + b"\0" + context) for scope in head["scopes"]}
+    for scope, key in chains.items():
+        need(expand(key, b"commit\0" + context).hex() == head["commit"][scope], "key-mismatch")
+    total = hashlib.sha256()
+    for seq, kind, start in frames:
+        at = start + 5
+        for scope in head["scopes"]:
+            size = 28 + head["parts"][scope]
+            aad = first + struct.pack("<IB", seq, kind) + scope.encode()
+            part = unwrap(expand(chains[scope], b"msg"), data[at : at + size], aad)
+            total.update(part_records(part))
+            chains[scope], at = expand(chains[scope], b"next"), at + size
+    return total.hexdigest()
+
+
+def part_records(part: bytes) -> bytes:
+    count, size = struct.unpack_from("<HH", part)
+    packed, padding = part[4 : 4 + size], part[4 + size :]
+    need(len(packed) == size and not any(padding) and (count == 0) == (size == 0), "malformed")
+    if count == 0 or zstd is None:
+        return b""
+    opener = zstd.ZstdDecompressor()
+    try:
+        planes = opener.decompress(packed, max_length=16 * count + 1)
+    except zstd.ZstdError:
+        raise Wrong("malformed") from None
+    need(len(planes) == 16 * count and opener.eof and not opener.unused_data, "malformed")
+    records, time = b"", 0
+    for n in range(count):
+        row = planes[n::count]
+        time = (time + int.from_bytes(row[:4], "little")) % 2**32
+        records += time.to_bytes(4, "little") + row[4:]
+    return records
 
 
 def receipt_of(data: bytes) -> None:

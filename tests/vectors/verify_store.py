@@ -1,29 +1,24 @@
 """An independent reader of desktop-logger stores: python verify_store.py HOME [--anchor HEAD].
 
 Written from docs/reference/segment-format.md alone; shares no code with the program. Needs only `cryptography`.
-Prints one verdict a segment; exit status 0 if all is well, 4 if anything is wrong. It changes nothing.
+Prints one verdict a segment and the ledger's head; HEAD is one that somebody kept, or its short code. Changes nothing.
+Exit status 0 if all is well, 4 if anything is wrong, 2 if there is nothing that it could look at.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 import os
+import stat
 import struct
 import sys
-from importlib import import_module
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-try:
-    zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-except ImportError:
-    zstd = None  # then what is inside an opened part is not looked at
 
 LABEL = b"desktop-logger/v1/"
 SUITE = "MLKEM768_X25519+HKDF-SHA256+AES-256-GCM"
@@ -31,11 +26,14 @@ SEGMENT, ENTRY, KEYS = (f"desktop-logger/{name}/v1\n".encode() for name in ("seg
 SCOPES = ["keyboard", "pointer", "context", "target", "task"]
 PROFILES = ["events", "bursts", "coarse", "counts"]
 FIRST = "0" * 64
-KINDS = {
-    "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped", "segment.opened",
-    "segment.sealed", "segment.recovered", "approved", "released", "erased.intent", "erased.done", "erasure.requested",
+WORST = ["ok", "recovered", "open", "key-mismatch", "truncated", "altered", "missing"]
+UNREADABLE = bytes(8257)  # for what is there and is no plain file that can be read: nothing good looks like it
+ONE = ("segment.opened", "segment.sealed", "segment.recovered", "approved")
+SEVERAL = ("released", "erasure.requested", "erased.intent", "erased.done")
+KINDS = (
+    *ONE, *SEVERAL, "ledger.created", "consent.given", "consent.narrowed", "consent.withdrawn", "started", "stopped",
     "acknowledged", "checkpoint",
-}  # fmt: skip
+)  # fmt: skip
 
 
 class Wrong(Exception):
@@ -53,6 +51,10 @@ def sha(data: bytes) -> bytes:
 
 def is_hex(value: object, digits: int) -> bool:
     return isinstance(value, str) and len(value) == digits and all(c in "0123456789abcdef" for c in value)
+
+
+def is_hex_list(values: object, digits: int) -> bool:
+    return isinstance(values, list) and all(is_hex(value, digits) for value in values)
 
 
 def is_int(value: object, low: int, high: int) -> bool:
@@ -76,12 +78,10 @@ def write(value: Any) -> str:
 def read(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data.decode())
-        same = write(value).encode() == data
+        need(write(value).encode() == data and isinstance(value, dict), "malformed")
     except (ValueError, RecursionError):
-        same = False
-    if not same or not isinstance(value, dict):
-        raise Wrong("malformed")
-    return value
+        raise Wrong("malformed") from None
+    return value  # type: ignore[no-any-return]
 
 
 def without(fields: dict[str, Any], name: str) -> bytes:
@@ -96,20 +96,11 @@ def signed(public: Any, context: str, message: bytes, signature: Any, verdict: s
         raise Wrong(verdict) from None
 
 
-def fingerprint(public: bytes) -> str:
-    text = base64.b32encode(sha(public)[:20]).decode()
-    return "-".join(text[at : at + 4] for at in range(0, 32, 4))
-
-
-def expand(key: bytes, info: bytes) -> bytes:
-    return hmac.digest(key, LABEL + info + b"\1", "sha256")
-
-
-def unwrap(key: bytes, sealed: bytes, aad: bytes, verdict: str) -> bytes:
+def unwrap(key: bytes, sealed: bytes, aad: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:12], sealed[12:], aad)
     except (InvalidTag, ValueError):
-        raise Wrong(verdict) from None
+        raise Wrong("unreadable") from None
 
 
 # Stream files
@@ -147,8 +138,7 @@ def walk(data: bytes) -> tuple[dict[str, Any], bytes, list[tuple[int, int, int]]
     head, at = header_of(data)
     first = chain = sha(data[:at])
     size = 5 + sum(28 + head["parts"][scope] for scope in head["scopes"]) + 32
-    frames: list[tuple[int, int, int]] = []
-    final = False
+    frames, final = list[tuple[int, int, int]](), False
     while not final and at + size <= len(data):
         seq, kind = struct.unpack_from("<IB", data, at)
         link = data[at + size - 32 : at + size]
@@ -160,7 +150,7 @@ def walk(data: bytes) -> tuple[dict[str, Any], bytes, list[tuple[int, int, int]]
     return head, first, frames, chain, at, final, rest
 
 
-def judge(data: bytes, digest: str, how: str, closed: dict[str, Any] | None) -> str:
+def judge(data: Any, digest: str, how: str, closed: dict[str, Any] | None) -> str:
     """The verdict on one stream file by what the ledger says of it."""
     try:
         _, first, frames, chain, good, final, rest = walk(data)
@@ -180,46 +170,6 @@ def judge(data: bytes, digest: str, how: str, closed: dict[str, Any] | None) -> 
     return "truncated" if rest != "altered" and len(data) < closed["bytes"] + closed.get("dropped", 0) else "altered"
 
 
-def open_parts(data: bytes, root: bytes) -> str:
-    """SHA-256 over the records of all parts, in order. Raises ``Wrong`` of key-mismatch, unreadable or malformed."""
-    head, first, frames, *_ = walk(data)
-    names = {name: head[name] for name in ("receipt", "segment", "stream", "suite")}
-    context = write(names).encode()
-    chains = {scope: expand(root, b"scope\0" + scope.encode() + b"\0" + context) for scope in head["scopes"]}
-    for scope, key in chains.items():
-        need(expand(key, b"commit\0" + context).hex() == head["commit"][scope], "key-mismatch")
-    total = hashlib.sha256()
-    for seq, kind, start in frames:
-        at = start + 5
-        for scope in head["scopes"]:
-            size = 28 + head["parts"][scope]
-            aad = first + struct.pack("<IB", seq, kind) + scope.encode()
-            part = unwrap(expand(chains[scope], b"msg"), data[at : at + size], aad, "unreadable")
-            total.update(part_records(part))
-            chains[scope], at = expand(chains[scope], b"next"), at + size
-    return total.hexdigest()
-
-
-def part_records(part: bytes) -> bytes:
-    count, size = struct.unpack_from("<HH", part)
-    packed, padding = part[4 : 4 + size], part[4 + size :]
-    need(len(packed) == size and not any(padding) and (count == 0) == (size == 0), "malformed")
-    if count == 0 or zstd is None:
-        return b""
-    opener = zstd.ZstdDecompressor()
-    try:
-        planes = opener.decompress(packed, max_length=16 * count + 1)
-    except zstd.ZstdError:
-        raise Wrong("malformed") from None
-    need(len(planes) == 16 * count and opener.eof and not opener.unused_data, "malformed")
-    records, time = b"", 0
-    for n in range(count):
-        row = planes[n::count]
-        time = (time + int.from_bytes(row[:4], "little")) % 2**32
-        records += time.to_bytes(4, "little") + row[4:]
-    return records
-
-
 # Keystore
 
 
@@ -235,19 +185,19 @@ def stanzas_of(keys: bytes, kek: bytes, segment: str, entry: bytes) -> list[dict
     """The stanzas of one segment: the file of keys, then the entry under the key that it gives."""
     head, records = keys_of(keys)
     need(segment in records, "missing")
-    entry_key = unwrap(kek, records[segment], head + bytes.fromhex(segment), "unreadable")
+    entry_key = unwrap(kek, records[segment], head + bytes.fromhex(segment))
     need(entry.startswith(ENTRY), "unreadable")
-    fields = read(unwrap(entry_key, entry[len(ENTRY) :], ENTRY + segment.encode(), "unreadable"))
+    fields = read(unwrap(entry_key, entry[len(ENTRY) :], ENTRY + segment.encode()))
     need(set(fields) == {"v", "segment", "stanzas"} and is_int(fields["v"], 1, 1), "malformed")
     stanzas: list[dict[str, str]] = fields["stanzas"]
     need(fields["segment"] == segment and isinstance(stanzas, list), "malformed")
-    for stanza in stanzas:
-        need(isinstance(stanza, dict) and set(stanza) == {"stream", "role", "reader", "scope", "sealed"}, "malformed")
-        need(all(isinstance(value, str) for value in stanza.values()), "malformed")
-        try:
+    try:
+        for stanza in stanzas:
+            need(set(stanza) == {"stream", "role", "reader", "scope", "sealed"}, "malformed")
+            need(all(isinstance(value, str) for value in stanza.values()), "malformed")
             base64.b64decode(stanza["sealed"], validate=True)
-        except ValueError:
-            raise Wrong("malformed") from None
+    except (ValueError, TypeError, AttributeError):
+        raise Wrong("malformed") from None
     return stanzas
 
 
@@ -261,19 +211,15 @@ def ledger_of(data: bytes, signers: list[str], anchor: str | None = None) -> lis
     entries = [read(line) for line in lines]
     for entry in entries:
         need(is_int(entry.get("seq"), 0, 2**53) and entry.get("kind") in KINDS, "malformed")
-        need(
-            is_hex(entry.get("prev"), 64) and is_hex(entry.get("next"), 64) and is_hex(entry.get("sig"), 128),
-            "malformed",
-        )
-        need(isinstance(entry.get("day"), str), "malformed")
+        need(isinstance(entry.get("day"), str) and is_hex(entry.get("sig"), 128), "malformed")
+        need(is_hex(entry.get("prev"), 64) and is_hex(entry.get("next"), 64), "malformed")
         if entry["kind"] == "checkpoint":
             need(all(is_hex(entry.get(name), 64) for name in ("head", "signer", "bundle")), "malformed")
-            need(isinstance(entry.get("folded"), str), "malformed")
-            need(is_int(entry.get("through"), 1, entry["seq"] - 1), "malformed")
+            folded, through = entry.get("folded"), is_int(entry.get("through"), 1, entry["seq"] - 1)
+            need(through and isinstance(folded, str) and is_hex(folded, len(folded) // 16 * 16), "malformed")
     need(entries[0]["kind"] == "ledger.created", "malformed")
     folds = [e for e in entries[1:] if e["kind"] == "checkpoint" and e["through"] == entries[1]["seq"] - 1]
-    seq, prev, key = 0, FIRST, entries[0].get("subject")
-    heads: list[str] = []
+    seq, prev, key, heads = 0, FIRST, entries[0].get("subject"), list[str]()
     for number, (line, entry) in enumerate(zip(lines, entries, strict=True)):
         if number == 1 and entry["seq"] != 1 and folds:
             seq, prev, key = folds[0]["through"] + 1, folds[0]["head"], folds[0]["signer"]
@@ -284,25 +230,55 @@ def ledger_of(data: bytes, signers: list[str], anchor: str | None = None) -> lis
         seq, prev, key = seq + 1, sha(line).hex(), entry["next"]
         heads.append(prev)
     need(key in signers, "cut")
-    need(anchor is None or anchor in heads or anchor[:16] in heads, "anchor")
+    need(anchor is None or any(same_head(head, anchor) for head in heads), "anchor")
     return entries
+
+
+def same_head(head: str, kept: str) -> bool:
+    """``head``: 64 digits, or the first 16 of a folded one. ``kept``: 64 digits, or a short code."""
+    code = base64.b32encode(bytes.fromhex(head[:20])).decode()[: len(head[:20]) * 4 // 5]
+    short = kept.replace("-", "").upper()
+    return kept.startswith(head) if len(kept) == 64 else len(short) == 16 and short.startswith(code)
+
+
+def has_facts(entry: dict[str, Any]) -> bool:
+    """Whether it says of segments what its kind must."""
+    kind, streams = entry["kind"], entry.get("streams")
+    if kind in SEVERAL:
+        rest = is_int(entry.get("epoch"), 0, 2**53) if kind.startswith("erased") else isinstance(entry.get("file"), str)
+        return (
+            rest and is_hex_list(entry.get("segments"), 32) and (kind != "released" or is_hex(entry.get("bundle"), 64))
+        )
+    stanzas = is_hex_list(entry.get("stanzas"), 64) if kind in ("segment.opened", "approved") else True
+    if kind not in ONE or kind == "approved" or not stanzas or not is_hex(entry.get("segment"), 32):
+        return kind not in ONE or (stanzas and is_hex(entry.get("segment"), 32))
+    if not isinstance(streams, dict) or not streams or not set(streams) <= {"own", "release"}:
+        return False
+    if kind == "segment.opened":
+        return is_hex_list(list(streams.values()), 64)
+    names = ["frames", "bytes", "dropped"] if kind == "segment.recovered" else ["frames", "bytes"]
+    ends = [end for end in streams.values() if end is not None or kind == "segment.sealed"]
+    return all(isinstance(end, dict) and is_hex(end.get("head"), 64) for end in ends) and all(
+        is_int(end.get(name), 0, 2**53) for end in ends for name in names
+    )
 
 
 def segments_of(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Segment → what the ledger says of it."""
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        names = [entry["segment"]] if "segment" in entry else entry.get("segments", [])
-        for name in names:
+        need(has_facts(entry), "malformed")
+        kind = entry["kind"]
+        for name in [entry["segment"]] if kind in ONE else entry["segments"] if kind in SEVERAL else []:
             one = found.setdefault(name, {"opened": {}, "stanzas": set(), "more": set(), "how": "open", "closed": {}})
-            if entry["kind"] == "segment.opened":
-                one["opened"], one["stanzas"] = entry["streams"], set(entry["stanzas"])
-            elif entry["kind"] in ("segment.sealed", "segment.recovered"):
-                one["how"], one["closed"] = entry["kind"][8:], entry["streams"]
-            elif entry["kind"] == "approved":
+            if kind == "segment.opened":
+                one["opened"], one["stanzas"] = entry["streams"], one["stanzas"] | set(entry["stanzas"])
+            elif kind == "approved":
                 one["more"] |= set(entry["stanzas"])
-            elif entry["kind"] in ("erased.intent", "erased.done"):
-                one["erased"] = entry["kind"]
+            elif kind in ONE:
+                one["how"], one["closed"] = kind[8:], entry["streams"]
+            elif kind.startswith("erased"):
+                one["erased"] = kind
     return found
 
 
@@ -311,11 +287,9 @@ def begun(data: bytes) -> bool:
     try:
         _, _, frames, _, _, _, rest = walk(data)
     except Wrong:
-        return len(data) <= 8256
+        later = data[:24] == SEGMENT[:24] and not SEGMENT.startswith(data[:26])  # of a version to come
+        return len(data) <= 8256 and not later
     return not frames and not rest
-
-
-WORST = ["ok", "recovered", "open", "key-mismatch", "truncated", "altered", "missing"]
 
 
 def verdict(facts: dict[str, Any] | None, files: dict[str, bytes], keyed: bool, stanzas: set[str] | None) -> str:
@@ -326,12 +300,9 @@ def verdict(facts: dict[str, Any] | None, files: dict[str, bytes], keyed: bool, 
         return "erased"
     found = ["ok"]
     for stream, digest in facts["opened"].items():
-        data = files.get(stream)
-        closed = facts["closed"].get(stream)
-        if data is None or (stream in facts["closed"] and closed is None):
-            found.append("missing")
-        else:
-            found.append(judge(data, digest, facts["how"], closed))
+        data, closed = files.get(stream), facts["closed"].get(stream)
+        gone = data is None or (facts["how"] != "open" and closed is None)
+        found.append("missing" if gone else judge(data, digest, facts["how"], closed))
     if set(files) - set(facts["opened"]):
         found.append("altered")
     known = facts["stanzas"] | facts["more"]
@@ -344,55 +315,83 @@ def verdict(facts: dict[str, Any] | None, files: dict[str, bytes], keyed: bool, 
 
 
 def contents(*path: str) -> bytes:
+    """A plain file's bytes; nothing where there is none. A link or a pipe is not followed."""
+    name = os.path.join(*path)
     try:
-        with open(os.path.join(*path), "rb") as file:
-            return file.read()
+        with open(name if stat.S_ISREG(os.lstat(name).st_mode) else os.devnull, "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else UNREADABLE
     except FileNotFoundError:
         return b""
+    except OSError:
+        return UNREADABLE
 
 
-def store(home: str, anchor: str | None = None) -> tuple[dict[str, str], str]:
-    """(segment → verdict, what is wrong with the ledger or '')."""
+def key_over_all(home: str, keys: bytes, done: int) -> tuple[bytes, dict[str, bytes], bool]:
+    """KEK (nothing where a keyring has it), segment → record, and whether anything can be opened with what is here."""
+    try:
+        head, records = keys_of(keys)
+        place = read(contents(home, "kek", "place.json")).get("place")
+    except Wrong:
+        return b"", {}, False
+    epoch = int.from_bytes(head[len(KEYS) :], "little")
+    kek = contents(home, "kek", f"{epoch}.key")
+    here = kek == b"keyring\n" if place == "keyring" else place == "file" and len(kek) == 32
+    return kek if place == "file" else b"", records, here and epoch >= done
+
+
+def store(home: str, anchor: str | None = None) -> tuple[dict[str, str], str, str]:
+    """(segment → verdict, what is wrong with the ledger or '', head)."""
     public = ed25519.Ed25519PrivateKey.from_private_bytes
     secrets = [contents(home, "ledger", name) for name in ("signer", "signer.new")]
     signers = [public(one).public_key().public_bytes_raw().hex() for one in secrets if len(one) == 32]
     book, wrong = contents(home, "ledger", "ledger.jsonl"), ""
+    lines = book.split(b"\n")[:-1]
     try:
         entries = ledger_of(book, signers, anchor)
     except Wrong as error:
-        wrong, entries = str(error), [json.loads(line) for line in book.split(b"\n")[:-1]]
-    known, keys = segments_of(entries), contents(home, "keystore", "keys")
-    head, records = keys_of(keys) if keys else (b"", {})
-    kek = contents(home, "kek", f"{int.from_bytes(head[len(KEYS) :], 'little')}.key")
-    files: dict[str, dict[str, bytes]] = {}
-    for name in os.listdir(os.path.join(home, "segments")):
+        wrong = str(error)
+        try:
+            entries = [json.loads(line) for line in lines]
+            need(all(entry["kind"] in KINDS for entry in entries), wrong)
+        except (ValueError, TypeError, KeyError, RecursionError, Wrong):
+            entries = []  # a line that is no entry at all: then nothing is known of any segment
+    try:
+        known = segments_of(entries)
+    except Wrong as error:
+        wrong, known = wrong or str(error), {}
+    done = next((entry["epoch"] for entry in reversed(entries) if entry["kind"] == "erased.done" and known), 0)
+    keys = contents(home, "keystore", "keys")
+    kek, records, keyed_at_all = key_over_all(home, keys, done)
+    files, folder = dict[str, dict[str, bytes]](), os.path.join(home, "segments")
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         segment, _, stream = name.partition(".")
         if stream in ("own", "release"):
-            files.setdefault(segment, {})[stream] = contents(home, "segments", name)
+            files.setdefault(segment, {})[stream] = contents(folder, name)
     found = {}
-    for segment in [*known, *sorted(set(files) - set(known))]:
+    for segment in [*known, *(one for one in files if one not in known)]:
         entry, stanzas = contents(home, "keystore", f"{segment}.key"), None
-        keyed = bool(entry) and segment in records
-        if keyed and len(kek) == 32:
+        keyed = keyed_at_all and bool(entry) and segment in records
+        if keyed and kek:
             try:
                 stanzas = {sha(write(one).encode()).hex() for one in stanzas_of(keys, kek, segment, entry)}
             except Wrong:
                 keyed = False
-        if segment not in known and all(begun(one) for one in files[segment].values()):
-            found[segment] = "open"
-            continue
-        found[segment] = verdict(known.get(segment), files.get(segment, {}), keyed, stanzas)
-    return found, wrong
+        beginning = segment not in known and all(map(begun, files[segment].values()))
+        found[segment] = "open" if beginning else verdict(known.get(segment), files.get(segment, {}), keyed, stanzas)
+    return found, wrong, sha(lines[-1]).hex() if lines else FIRST
 
 
 def main(arguments: list[str]) -> int:
     if len(arguments) not in (1, 3) or (len(arguments) == 3 and arguments[1] != "--anchor"):
         print(__doc__, file=sys.stderr)
         return 2
-    found, wrong = store(arguments[0], arguments[2] if len(arguments) == 3 else None)
-    print(f"ledger  {wrong or 'ok'}")
-    for segment, one in found.items():
-        print(f"{segment}  {one}")
+    if not any(os.path.lexists(os.path.join(arguments[0], name)) for name in ("ledger", "segments", "keystore")):
+        print(f"{arguments[0]} holds no store: name the folder in which ledger/ and segments/ lie", file=sys.stderr)
+        return 2
+    found, wrong, head = store(*arguments[::2])
+    print(
+        f"ledger  {wrong or 'ok'}", *(f"{segment}  {one}" for segment, one in found.items()), f"head  {head}", sep="\n"
+    )
     return 4 if wrong or set(found.values()) - {"ok", "open", "recovered", "erased"} else 0
 
 

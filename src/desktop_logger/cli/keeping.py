@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from desktop_logger.paths import Home
+    from desktop_logger.sealing import Kek
 
 
 def purge(  # noqa: PLR0917 - one parameter an option, which typer reads by name
@@ -138,11 +139,10 @@ def verify(
         else:
             print("nothing is stored")
         return
-    kek = _kek(place)
-    report = store.verify(place, anchor, kek, _bar)
-    keyless = kek is None and _key_lies_in_a_file(place) and any(one.verdict != "erased" for one in report.segments)
+    kek, lost = _kek(place)
+    report = store.verify(place, anchor, kek, _bar, lost)
     wrong = _papers(place)
-    if keyless or wrong:
+    if wrong:
         report = report._replace(ok=False)
     if as_json:
         print(json.dumps({
@@ -160,12 +160,7 @@ def verify(
         print(f"head: {report.head}")
     if not report.ok:
         bad = [one for one in report.segments if one.verdict not in ("ok", "open", "recovered", "erased")]
-        missing = "the store's key is not what it was or not here: nothing that is stored can be opened"
-        what = (
-            report.ledger_error
-            or (missing if keyless and not bad else "")
-            or (f"{len(bad)} segment(s) are not what was written" if bad else wrong[0])
-        )
+        what = report.ledger_error or (f"{len(bad)} segment(s) are not what was written" if bad else wrong[0])
         raise IntegrityError(what, "Keep the folder as it is, and see: desktop-logger ledger")
 
 
@@ -205,26 +200,17 @@ def _has_ledger(place: Home) -> bool:
     return Ledger(place, Clock()).exists() or bool(os.path.isdir(place.segments) and os.listdir(place.segments))
 
 
-def _kek(place: Home) -> Any:
-    """The KEK where it can be had: then the keystore's stanzas are compared too."""
+def _kek(place: Home) -> tuple[Kek | None, str]:
+    """The KEK where it can be had, and why it is gone for good: a keyring that is locked now is no alarm."""
     from desktop_logger import keystore
-    from desktop_logger.errors import DesktopLoggerError
+    from desktop_logger.errors import IntegrityError, Unavailable
 
     try:
-        return keystore.load_kek(place)[1]
-    except DesktopLoggerError:
-        return None
-
-
-def _key_lies_in_a_file(place: Home) -> bool:
-    """Whether the key should be at hand without asking anybody: a keyring may be locked, and that is no alarm."""
-    from desktop_logger import keystore
-    from desktop_logger.errors import DesktopLoggerError
-
-    try:
-        return keystore.kek_place(place) == "file"
-    except DesktopLoggerError:
-        return True
+        return keystore.load_kek(place)[1], ""
+    except Unavailable:
+        return None, ""
+    except IntegrityError as error:
+        return None, error.message
 
 
 _WORDS = {

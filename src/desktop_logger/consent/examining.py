@@ -23,7 +23,7 @@ def problems(home: Home, entries: Sequence[Mapping[str, Any]], ledger_id: str) -
 
     ``entries``: the ledger's, for their facts; ``ledger_id``: SHA-256 of its first line.
     """
-    given = {entry["receipt"] for entry in entries if entry["kind"] == "consent.given"}
+    given = {str(entry.get("receipt")) for entry in entries if entry["kind"] == "consent.given"}
     found: list[str] = []
     copies: dict[str, receipt.Receipt] = {}
     for name in sorted(_names(home.receipts)):

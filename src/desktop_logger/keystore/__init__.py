@@ -19,7 +19,17 @@ from .entries import (
     whole,
     write_entry,
 )
-from .kek import delete_kek, epochs, find_kek, fix_place, kek_place, keyring_available, load_kek, store_kek
+from .kek import (
+    delete_kek,
+    epochs,
+    find_kek,
+    fix_place,
+    kek_place,
+    keyring_available,
+    load_kek,
+    may_have_kek,
+    store_kek,
+)
 from .keys import current_epoch, rewrap, settle, swap
 
 __all__ = [
@@ -35,6 +45,7 @@ __all__ = [
     "keyring_available",
     "listed",
     "load_kek",
+    "may_have_kek",
     "read_entry",
     "remove_entries",
     "remove_folder",

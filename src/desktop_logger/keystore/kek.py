@@ -14,11 +14,12 @@ from typing import Any
 from desktop_logger import disk
 from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
 from desktop_logger.paths import Home
-from desktop_logger.sealing import Kek, canonical, parse_canonical, random_id
+from desktop_logger.sealing import KEY_BYTES, Kek, canonical, parse_canonical, random_id
 
 from .keys import current_epoch
 
 _SERVICE = "desktop-logger"
+_IN_KEYRING = b"keyring\n"
 
 
 def fix_place(home: Home, place: str) -> None:
@@ -89,11 +90,20 @@ def find_kek(home: Home, epoch: int) -> Kek | None:
     return Kek.from_bytes(b64decode(secret)) if secret else None
 
 
+def may_have_kek(home: Home, epoch: int) -> bool:
+    """Whether the KEK of an epoch is where it belongs, as far as files tell: a keyring is not asked."""
+    try:
+        place, data = kek_place(home), disk.read(_epoch_path(home, epoch), 64)
+    except (OSError, Unavailable, IntegrityError):
+        return False
+    return data == _IN_KEYRING if place == "keyring" else len(data) == KEY_BYTES
+
+
 def store_kek(home: Home, epoch: int, kek: Kek) -> None:
     """Keep the KEK of an epoch, durably. The file ``<epoch>.key`` holds it, or says that the keyring does."""
     place = _place(home)
     if place["place"] == "keyring":
-        disk.replace(_epoch_path(home, epoch), b"keyring\n")
+        disk.replace(_epoch_path(home, epoch), _IN_KEYRING)
         secret = b64encode(kek.secret()).decode("ascii")
         _ask_keyring("set_password", f"{place['id']}/{epoch}", secret)
         if _ask_keyring("get_password", f"{place['id']}/{epoch}") != secret:

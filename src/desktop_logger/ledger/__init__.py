@@ -5,6 +5,6 @@ the way to add to them that a crash cannot tear.
 """
 
 from .book import Ledger
-from .chain import FIRST, KINDS, Entry, bundle_before, is_head, short_code
+from .chain import FIRST, KINDS, Entry, bundle_before, has_facts, is_head, short_code
 
-__all__ = ["FIRST", "KINDS", "Entry", "Ledger", "bundle_before", "is_head", "short_code"]
+__all__ = ["FIRST", "KINDS", "Entry", "Ledger", "bundle_before", "has_facts", "is_head", "short_code"]

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import Any
 
 from desktop_logger.errors import IntegrityError
+from desktop_logger.records.layout import STREAMS
 from desktop_logger.sealing import Signer, canonical, canonical_without, hexdigest, parse_canonical, verify
 
 Entry = dict[str, Any]
@@ -56,13 +57,55 @@ def parse_entry(line: bytes) -> Entry | None:
     return entry
 
 
-def _is_hex(text: str, digits: int) -> bool:
-    return len(text) == digits and not text.strip("0123456789abcdef")
+def _is_hex(text: object, digits: int) -> bool:
+    return isinstance(text, str) and len(text) == digits and not text.strip("0123456789abcdef")
+
+
+def has_facts(entry: Entry) -> bool:
+    """Whether an entry says of segments what its kind must, in its types; kinds that say nothing of them pass.
+
+    A signature proves who wrote an entry, not that it can be read.
+    """
+    kind = entry["kind"]
+    if kind in ("released", "erased.intent", "erased.done", "erasure.requested"):
+        named = _are_hex(entry.get("segments"), 32)
+        if kind.startswith("erased"):
+            return named and type(entry.get("epoch")) is int and entry["epoch"] >= 0
+        return named and isinstance(entry.get("file"), str) and (kind != "released" or _is_hex(entry.get("bundle"), 64))
+    if kind not in ("segment.opened", "segment.sealed", "segment.recovered", "approved"):
+        return True
+    if not _is_hex(entry.get("segment"), 32):
+        return False
+    if kind in ("segment.opened", "approved") and not _are_hex(entry.get("stanzas"), 64):
+        return False
+    if kind == "approved":
+        return True
+    streams = entry.get("streams")
+    if not isinstance(streams, dict) or not streams or any(stream not in STREAMS for stream in streams):
+        return False
+    if kind == "segment.opened":
+        return _are_hex(list(streams.values()), 64)
+    return all(_is_end(end, kind) for end in streams.values())
+
+
+def _are_hex(texts: object, digits: int) -> bool:
+    return isinstance(texts, list) and all(_is_hex(text, digits) for text in texts)
+
+
+def _is_end(end: object, kind: str) -> bool:
+    """Whether this is how a stream ended: its frames, bytes and head; of a recovered one also what was dropped."""
+    if end is None:
+        return kind == "segment.recovered"
+    if not isinstance(end, dict) or not _is_hex(end.get("head"), 64):
+        return False
+    numbers = ("frames", "bytes") if kind == "segment.sealed" else ("frames", "bytes", "dropped")
+    return all(type(end.get(name)) is int and end[name] >= 0 for name in numbers)
 
 
 def _is_checkpoint(entry: Entry) -> bool:
     texts = all(isinstance(entry.get(name), str) for name in ("head", "signer", "folded", "bundle"))
     spelled = texts and all(_is_hex(entry[name], 64) for name in ("head", "signer", "bundle"))
+    spelled = spelled and _is_hex(entry["folded"], len(entry["folded"]) // FOLDED_DIGITS * FOLDED_DIGITS)
     return spelled and type(entry.get("through")) is int and 0 < entry["through"] < entry["seq"]
 
 

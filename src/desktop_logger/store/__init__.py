@@ -17,7 +17,7 @@ from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek, Signer
 
 from . import ballast
-from .known import locked
+from .known import last_epoch, locked
 from .purging import PurgeReceipt, purge, purge_without_ledger, recall, retention
 from .reading import (
     SegmentInfo,
@@ -89,11 +89,11 @@ def create(home: Home, clock: Clock, subject: Signer, kek_place: str, *, fresh: 
         if not os.path.exists(os.path.join(home.kek, "place.json")):
             keystore.fix_place(home, kek_place)
         keystore.settle(home)
-        _ensure_kek(home)
+        _ensure_kek(home, ledger)
         return ledger if ledger.exists() else Ledger.create(home, clock, subject)
 
 
-def _ensure_kek(home: Home) -> None:
+def _ensure_kek(home: Home, ledger: Ledger) -> None:
     try:
         epoch = keystore.current_epoch(home)
         if keystore.find_kek(home, epoch) is not None:
@@ -106,7 +106,8 @@ def _ensure_kek(home: Home) -> None:
     except Unavailable:
         if os.path.exists(os.path.join(home.keystore, "keys")):
             raise
-    epoch = max(keystore.epochs(home), default=0) + 1
+    known = ledger.entries() if ledger.exists() else []  # an epoch is never used twice
+    epoch = max(last_epoch(known), *keystore.epochs(home), 0) + 1
     keystore.store_kek(home, epoch, Kek.generate())
     keystore.create_folder(home, epoch)
 

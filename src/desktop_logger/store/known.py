@@ -9,8 +9,8 @@ from typing import Any
 
 from desktop_logger import disk
 from desktop_logger.clock import Clock
-from desktop_logger.errors import IntegrityError, Unavailable
-from desktop_logger.ledger import Entry, Ledger
+from desktop_logger.errors import IntegrityError, OtherVersion, Unavailable
+from desktop_logger.ledger import Entry, Ledger, has_facts
 from desktop_logger.paths import Home
 from desktop_logger.records.layout import STREAMS
 from desktop_logger.segments.format import LARGEST_HEADER, scan
@@ -45,10 +45,12 @@ class Known:
 
 
 def known_segments(entries: Iterable[Entry]) -> dict[str, Known]:
-    """Every segment that the ledger mentions, oldest first."""
+    """Every segment the ledger mentions, oldest first. Raises ``IntegrityError`` for an entry that says too little."""
     found: dict[str, Known] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         kind = entry["kind"]
+        if not has_facts(entry):
+            raise IntegrityError(f"line {number} of the ledger is not an entry", "Run: desktop-logger verify")
         if kind == "segment.opened":
             segment = found.setdefault(entry["segment"], Known(entry["segment"]))
             segment.opened = entry["streams"]
@@ -81,6 +83,11 @@ def open_intent(entries: list[Entry]) -> Entry | None:
         if entry["kind"] == "erased.intent":
             return entry
     return None
+
+
+def last_epoch(entries: Iterable[Entry]) -> int:
+    """The newest epoch of the keystore that a deletion in the ledger names; 0 where none does."""
+    return max((entry["epoch"] for entry in entries if entry["kind"] in ("erased.intent", "erased.done")), default=0)
 
 
 _read: tuple[tuple[str, int, int, int], list[Entry], dict[str, Known]] | None = None
@@ -147,7 +154,7 @@ def is_beginning(home: Home, segment: str, streams: Iterable[str]) -> bool:
     for stream in streams:
         try:
             body = scan(disk.read(stream_path(home, segment, stream), LARGEST_HEADER + 64))
-        except OSError:
+        except (OSError, OtherVersion):
             return False
         except IntegrityError:
             continue  # no whole header, so nothing that counted: a loss of power leaves zeros and garbage too
