@@ -7,6 +7,7 @@ file sync, rename, folder sync. Errors of the system pass through as ``OSError``
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -130,6 +131,8 @@ def read(path: str, limit: int) -> bytes:
     """The whole file, at most ``limit`` bytes (one more is ``OSError``). Never follows a link."""
     descriptor = os.open(path, os.O_RDONLY | _OLD)
     with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(22, "not a plain file", path)
         # In pieces, because Python asks for all the memory that a read could need before it reads.
         data = piece = file.read(min(limit + 1, _PIECE))
         while len(piece) == _PIECE and len(data) <= limit:
