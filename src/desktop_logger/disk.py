@@ -173,8 +173,9 @@ def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise _held(path, descriptor) from None
                 time.sleep(0.01)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):  # only for who waits; a full disk must not keep anybody from looking or deleting
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         _held_here.add(path)
         yield
     finally:

@@ -371,6 +371,23 @@ def test_a_lock_that_is_held_too_long_names_its_holder(person: Person) -> None:
 # Choosing and retention
 
 
+def test_a_disk_too_full_for_a_number_still_lets_people_look_and_delete(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = person.record(1)
+    real = os.pwrite
+
+    def full(descriptor: int, data: bytes, at: int) -> int:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == person.home.store_lock:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data, at)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert person.verdicts() == {segment: "ok"}
+    store.purge(person.home, person.clock, [segment])
+    assert person.verdicts() == {segment: "erased"}
+
+
 def test_a_range_is_rounded_outward_to_whole_segments(person: Person) -> None:
     ids, times = [], []
     for number in range(3):

@@ -113,7 +113,7 @@ def purge_without_ledger(home: Home, *, everything: bool) -> PurgeReceipt:
     """
     with locked(home), ballast.dropped(home):
         gone = sorted(files(home))
-        notes = ["The ledger is not intact, so it says nothing about this deletion."]
+        notes = ["Ledger or keystore is not intact, so the ledger says nothing about this deletion."]
         for epoch in keystore.epochs(home):
             try:
                 keystore.delete_kek(home, epoch)
