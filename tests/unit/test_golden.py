@@ -55,6 +55,7 @@ def test_the_independent_reader_agrees(person: Person) -> None:
     segments = expected()["segments"]
     assert isinstance(segments, dict)
     found = dict(line.split() for line in done.stdout.splitlines())
+    assert found.pop("head") == expected()["head"]
     assert found == {"ledger": "ok", **{name: one["verdict"] for name, one in segments.items()}}
     assert set(found.values()) == {"ok", "recovered"} | ({"erased"} if "erased" in found.values() else set())
 
