@@ -10,6 +10,7 @@ import pytest
 
 from desktop_logger import keystore
 from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
+from desktop_logger.keystore import kek as kek_room
 from desktop_logger.keystore import keys
 from desktop_logger.paths import Home
 from desktop_logger.sealing import Kek
@@ -237,3 +238,21 @@ def test_a_missing_keyring_is_said_and_never_replaced(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("said:"), done.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_a_key_that_is_destroyed_was_written_over(home: Home) -> None:
+    with Path(home.kek, "1.key").open("rb", buffering=0) as held:
+        before = held.read(64)
+        keystore.delete_kek(home, 1)
+        held.seek(0)
+        assert held.read(64) != before
+    assert keystore.epochs(home) == []
+
+
+def test_a_keyring_that_forgets_at_once_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(str(tmp_path / "home"), str(tmp_path / "run"))
+    monkeypatch.setattr(kek_room, "_keyring", lambda: None)
+    monkeypatch.setattr(kek_room, "_ask_keyring", lambda *_asked: None)
+    keystore.fix_place(home, "keyring")
+    with pytest.raises(Unavailable, match="did not keep"):
+        keystore.store_kek(home, 1, Kek.generate())

@@ -267,3 +267,11 @@ def test_an_entry_whose_sync_failed_is_taken_back_and_never_synced_again(
     ledger.append("stopped", gaps={})
     assert kinds(ledger)[-2:] == ["started", "stopped"]
     ledger.verify(head)
+
+
+def test_an_entry_that_no_reader_would_take_is_refused_before_it_is_written(ledger: Ledger) -> None:
+    before = ledger.lines()
+    with pytest.raises(Refused, match="too large"):
+        ledger.append("stopped", gaps={}, segments=["1" * 32] * 150_000)
+    assert ledger.lines() == before
+    assert kinds(ledger)

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from desktop_logger import bundle, keystore, store
-from desktop_logger.errors import IntegrityError, Unavailable, Unreadable
+from desktop_logger.errors import IntegrityError, Unavailable, Unreadable, UsageError
 from desktop_logger.keystore import kek as kek_room
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
 from desktop_logger.segments import format as form
 from desktop_logger.segments import reading
+from desktop_logger.store import purging
 from desktop_logger.store.known import files
 from tests.crash import Crash
 from tests.storage import Person
@@ -387,3 +388,54 @@ def test_a_ledger_that_is_not_intact_keeps_nobodys_data_alive(person: Person, ho
     assert not files(person.home)
     assert not os.path.exists(person.home.keystore)
     assert keystore.epochs(person.home) == []
+
+
+def test_where_the_key_of_what_is_kept_is_not_here_nothing_of_it_is_lost(person: Person) -> None:
+    """Another login's keyring, for a while: what is kept must open again when its key is back."""
+    gone, kept = person.record(1), person.record(1)
+    key = Path(person.home.kek, "1.key")
+    secret = key.read_bytes()
+    key.unlink()
+    receipt = store.purge(person.home, person.clock, [gone])
+    assert any("stay openable" in note for note in receipt.notes)
+    assert keystore.listed(person.home) == [kept]
+    key.write_bytes(secret)
+    assert store.recover(person.home, person.clock).notes == []
+    assert keystore.epochs(person.home) == [2]
+    assert person.read(kept)
+
+
+def test_the_old_key_stays_while_the_new_one_is_not_here(person: Person) -> None:
+    gone, kept = person.record(1), person.record(1)
+    with pytest.raises(Crash):
+        store.purge(person.home, person.clock, [gone], step=stop_at("swapped"))
+    key = Path(person.home.kek, "2.key")
+    secret = key.read_bytes()
+    key.unlink()
+    assert any("the new key is not in the keyring" in note for note in store.recover(person.home, person.clock).notes)
+    assert keystore.epochs(person.home) == [1]
+    key.write_bytes(secret)
+    assert store.recover(person.home, person.clock).notes == []
+    assert keystore.epochs(person.home) == [2]
+    assert person.read(kept)
+
+
+def test_a_second_deletion_finishes_the_first(person: Person) -> None:
+    first, second, kept = (person.record(1) for _ in range(3))
+    with pytest.raises(Crash):
+        store.purge(person.home, person.clock, [first], step=stop_at("intent"))
+    store.purge(person.home, person.clock, [second])
+    assert person.verdicts() == {first: "erased", second: "erased", kept: "ok"}
+    assert set(files(person.home)) == {kept}
+    assert [one.detail for one in store.verify(person.home).segments] == ["", "", ""]  # none is left unfinished
+    assert Ledger(person.home, person.clock).entries()[-1]["segments"] == sorted([first, second])
+
+
+def test_more_than_one_entry_can_name_is_refused_before_anything_is_deleted(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [person.record(1) for _ in range(2)]
+    monkeypatch.setattr(purging, "_MOST_AT_ONCE", 1)
+    with pytest.raises(UsageError, match="too many"):
+        store.purge(person.home, person.clock, ids)
+    assert person.verdicts() == dict.fromkeys(ids, "ok")

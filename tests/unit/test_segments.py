@@ -209,3 +209,34 @@ def test_a_file_is_never_opened_for_writing_again(tmp_path: Path) -> None:
     written(tmp_path / "file")
     with pytest.raises(FileExistsError):
         written(tmp_path / "file")
+
+
+def test_a_part_decompresses_to_no_more_than_it_announces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes of zstd can ask for all memory; one byte too many is enough to know."""
+    asked: list[int] = []
+    zstd = vars(reading)["zstd"]
+    real = zstd.ZstdDecompressor
+
+    class Watched:
+        def __init__(self) -> None:
+            self.real = real()
+            self.eof, self.unused_data = False, b""
+
+        def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+            asked.append(max_length)
+            return bytes(self.real.decompress(data, max_length=max_length))
+
+    monkeypatch.setattr(zstd, "ZstdDecompressor", Watched)
+    packed = zstd.compress(bytes(1 << 20))
+    with pytest.raises(IntegrityError):
+        reading.unpack(writing.PART.pack(3, len(packed)) + packed)
+    assert asked == [3 * RECORD_BYTES + 1]
+
+
+def test_many_small_parts_hold_no_more_records_than_a_segment_can() -> None:
+    records = b"".join(RECORD.pack(n, 1, 1, 0, 0, 0, 1) for n in range(4))
+    part, taken = writing.Packer(512).pack(bytearray(records))
+    assert taken == 4
+    assert len(reading.unpack_all([part, part], most=8)) == 8
+    with pytest.raises(IntegrityError, match="more records"):
+        reading.unpack_all([part, part], most=7)
