@@ -144,13 +144,10 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
     full = [text.encode(one.times, one.symbols) for one in known.test]
     stamps = [one.times for one in known.test]
     for profile, coarse in ((BURSTS, False), (COARSE, True)):
-        value, cases = text.duration_bits(known.train, full, stamps, buckets=coarse)
-        draws = []
-        for seed in range(60):
-            some = np.random.default_rng(seed).integers(0, len(full), len(full)).tolist()
-            draws.append(
-                text.duration_bits(known.train, [full[n] for n in some], [stamps[n] for n in some], buckets=coarse)[0]
-            )
+        parts = text.durations(known.train, full, stamps, buckets=coarse)
+        value, cases = text.duration_bits(parts)
+        chosen = (np.random.default_rng(seed).integers(0, len(parts), len(parts)) for seed in range(200))
+        draws = [text.duration_bits([parts[n] for n in some.tolist()])[0] for some in chosen]
         low, high = float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
         yield Figure("letters, bits each", profile.name, value, low, high, len(full), cases)
 

@@ -224,14 +224,13 @@ def _noisy_gain(counter: Counter, true: int, noise: int) -> float:
     return math.log2(math.exp(-epsilon * abs(noise))) - counter.close(weights)
 
 
-def duration_bits(
+def durations(
     train: Sequence[Encoded], test: Sequence[Encoded], times: Sequence[Sequence[int]], *, buckets: bool
-) -> tuple[float, int]:
-    """What a run's duration says about its letters beyond their number: bits a key, and the runs it rests on.
+) -> list[tuple[Array, int]]:
+    """For each tested writer with runs enough: the shown durations beside what the letters let expect, and the keys.
 
-    A Gaussian estimate: the duration is compared with the sum of the mean pauses of its letter pairs, both freed of
-    the writer and of the number of keys; their correlation r gives -log2(1 - r²)/2 bits a run (less what chance
-    alone gives).
+    The duration of each run and the sum of the mean pauses of its letter pairs, both freed of the writer and of the
+    number of keys.
     """
     sums, counts = np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))
     for one in train:
@@ -240,8 +239,7 @@ def duration_bits(
         np.add.at(sums, pairs, one.bins[1:][inside])
         np.add.at(counts, pairs, 1)
     speeds = 2 ** ((sums + 20 * sums.sum() / counts.sum()) / (counts + 20) / 2)  # in some unit: only r matters
-    keys = 0
-    both: list[Array] = []
+    found: list[tuple[Array, int]] = []
     for one, stamps in zip(test, times, strict=True):
         mine = []
         for row, places in product.groups(one.made["bursts"], one.classes):
@@ -254,10 +252,18 @@ def duration_bits(
         if len(mine) < 12:
             continue
         table = np.array(mine)
-        keys += round(float((2 ** table[:, 0]).sum()))
         known = np.stack([np.ones(len(table)), table[:, 0], table[:, 0] ** 2], 1)
         fit = np.linalg.lstsq(known, table[:, 1:], rcond=None)[0]
-        both.append(table[:, 1:] - known @ fit)
-    rest = np.concatenate(both)
+        found.append((table[:, 1:] - known @ fit, round(float((2 ** table[:, 0]).sum()))))
+    return found
+
+
+def duration_bits(some: Sequence[tuple[Array, int]]) -> tuple[float, int]:
+    """What runs' durations say about their letters beyond their number: bits a key, and the runs it rests on.
+
+    A Gaussian estimate: the correlation r of the two columns of ``durations`` gives -log2(1 - r²)/2 bits a run (less
+    what chance alone gives).
+    """
+    rest = np.concatenate([table for table, _ in some])
     r2 = max(float(np.corrcoef(rest.T)[0, 1]) ** 2 - 1 / len(rest), 0.0)
-    return -0.5 * math.log2(1 - r2) * len(rest) / keys, len(rest)
+    return -0.5 * math.log2(1 - r2) * len(rest) / sum(keys for _, keys in some), len(rest)
