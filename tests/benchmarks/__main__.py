@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [size] [storage] [cpu] [events] [commands]``: all tables, or the named ones."""
+"""``python -m tests.benchmarks [PART…]``: all tables, or the named ones (``PARTS``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import platform
 import sys
 
-PARTS = ("size", "storage", "cpu", "events", "commands")
+PARTS = ("size", "storage", "cpu", "events", "redaction", "commands")
 
 
 def main(chosen: list[str]) -> int:

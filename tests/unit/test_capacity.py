@@ -66,7 +66,7 @@ def titles() -> list[str]:
         return [one["title"] for one in json.load(file)["anyOf"]]
 
 
-OTHERS = {
+OTHERS: dict[int, list[tuple[int, int]]] = {
     FOCUS: [(Category.MAIL, 0), (Category.BROWSER, 0)], TASK: [(3, Outcome.BEGIN), (3, Outcome.OK)],
     TARGET: [(Role.BUTTON, ClickKind.SINGLE), (Role.LINK, ClickKind.DOUBLE)], VEIL: [(1, 0), (0, 0)],
 }  # fmt: skip

@@ -222,22 +222,23 @@ def _typed(made: _Made, rows: Array, counted: tuple[Array, Array], latest: int) 
     """Runs of typing, short ones joined to the next, and every other key."""
     if not len(made.first):
         return np.zeros((0, 11), np.int64)
-    texts, edits = (np.add.reduceat(one.astype(np.int64), made.first) for one in counted)
+    texts, edits = (np.add.reduceat(one.astype(np.int64), made.first).tolist() for one in counted)
+    first = rows[made.first]
     found = []
-    held, last = np.zeros(2, np.int64), 0
-    for n in range(len(made.first)):
-        row, start, end = rows[made.first[n]], int(made.start[n]), int(made.end[n])
-        if row["code"] > KeyClass.EDIT:
-            found.append((made.first[n], 2, 0, 0, start, KEY, row["code"], row["a"], 0, 0, start - last))
+    held_text = held_edit = last = 0
+    each = zip(*(one.tolist() for one in (*made, first["code"], first["a"])), texts, edits, strict=True)
+    for row, start, end, place, phase, code, named, text, edit in each:
+        if code > KeyClass.EDIT:
+            found.append((row, 2, 0, 0, start, KEY, code, named, 0, 0, start - last))
             last = start
             continue
-        held += texts[n], edits[n]
-        if held.sum() < SHORT_RUN:
+        held_text, held_edit = held_text + text, held_edit + edit
+        if held_text + held_edit < SHORT_RUN:
             continue
-        found.append((made.place[n], made.phase[n], end, 0, start, TYPING, 0, *held, end - start, start - last))
-        held, last = np.zeros(2, np.int64), end
-    if held.sum():
-        found.append((len(rows) + 1, 0, 0, 0, latest, TYPING, 0, *held, 0, latest - last))
+        found.append((place, phase, end, 0, start, TYPING, 0, held_text, held_edit, end - start, start - last))
+        held_text, held_edit, last = 0, 0, end
+    if held_text or held_edit:
+        found.append((len(rows) + 1, 0, 0, 0, latest, TYPING, 0, held_text, held_edit, 0, latest - last))
     return np.array(found, np.int64).reshape(-1, 11)
 
 
@@ -254,10 +255,12 @@ def _pointed(made: _Made, rows: Array) -> Array:
     fields = []
     for some in moved:
         value, rest = np.zeros(len(some), np.int64), 0
-        for run in np.flatnonzero(stroke):
-            total = int(some[run]) + rest
-            value[run] = max(-0x7FFF, min(0x7FFF, int(total / _CELL)))
-            rest = total - int(value[run]) * _CELL
+        cells = []
+        for far in some[stroke].tolist():
+            total = far + rest
+            cells.append(max(-0x7FFF, min(0x7FFF, int(total / _CELL))))
+            rest = total - cells[-1] * _CELL
+        value[stroke] = cells
         fields.append(value & U16)
     kinds = np.where(stroke, STROKE, first["kind"])
     return _table(made, 1, (kinds, first["code"], np.where(stroke, fields[0], n), fields[1]))
