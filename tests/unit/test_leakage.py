@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +285,16 @@ def test_a_network_finds_text_and_people_that_were_planted() -> None:
     assert near < 0.45
 
 
+def test_too_little_memory_for_a_network_is_said_as_such() -> None:
+    torch = pytest.importorskip("torch", reason="NOT TESTED: PyTorch is not installed ('desktop-logger[learn]')")
+    from desktop_logger.leakage import recurrent
+
+    with pytest.raises(MemoryError), recurrent.memory_told():
+        torch.empty(10**15)
+    with pytest.raises(RuntimeError, match="shape"), recurrent.memory_told():
+        torch.ones(2, 3) @ torch.ones(2, 3)
+
+
 # --- the twin -------------------------------------------------------------------------------------------------
 
 
@@ -370,6 +381,21 @@ def test_what_cannot_be_measured_is_marked_and_the_rest_goes_on(monkeypatch: pyt
     }  # fmt: skip
     assert {one.metric for one in figures} >= {"keys, bits each", "letters, bits each", "first word in 10"}
     assert any("NOT MEASURED" in line for line in report.table(figures, missing, markdown=False))
+
+
+def test_what_was_measured_before_the_memory_ran_out_counts() -> None:
+    def section(error: Exception) -> Iterator[Figure]:
+        yield Figure("keys, bits each", "events", 0.5, 0.4, 0.6, 1, 1)
+        raise error
+
+    errors = {"a": MemoryError(), "b": ImportError("libtorch.so: cannot map"), "c": ModuleNotFoundError(name="torch")}
+    figures, missing = measuring.run(
+        {name: functools.partial(section, e) for name, e in errors.items()}, lambda _: None
+    )
+    assert len(figures) == 3
+    assert [gap.reason.partition(":")[0].partition(" (")[0] for gap in missing] == [
+        "not enough memory", "a library that it needs cannot be loaded", "torch is not installed",
+    ]  # fmt: skip
 
 
 def test_without_the_typing_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -294,12 +294,14 @@ def run(
     for name, section in sections.items():
         say(f"measuring {name} …")
         try:
-            figures += list(section())
+            figures.extend(section())  # what was measured before something was missing stays in the list
         except DesktopLoggerError as error:
             missing.append(Missing(name, error.message))
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             extra = "learn" if error.name == "torch" else "leakage"
             missing.append(Missing(name, f"{error.name} is not installed: pip install 'desktop-logger[{extra}]'"))
+        except ImportError:
+            missing.append(Missing(name, "a library that it needs cannot be loaded (too little memory, or damaged)"))
         except MemoryError:
             missing.append(Missing(name, NO_MEMORY))
     return figures, missing

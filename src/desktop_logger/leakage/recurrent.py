@@ -15,7 +15,8 @@ machines. Every figure is a lower bound: larger networks on more typing get more
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +60,17 @@ class Sizes(Protocol):
     @property
     def windows(self) -> int:
         """Rounds of the identity network."""
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Too little memory as Python says it: PyTorch has no class of its own for that on a CPU, only words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise MemoryError from None
 
 
 def _prepare(seed: int) -> None:
@@ -152,6 +164,7 @@ def _cut(people: Sequence[Person], what: str) -> tuple[torch.Tensor, torch.Tenso
     return torch.from_numpy(np.array(keys)), torch.from_numpy(np.array(seen, np.float32)), np.array(owner)
 
 
+@memory_told()
 def bits_left(train: Sequence[Person], test: Sequence[Person], what: str, sizes: Sizes, seed: int = 1) -> Array:
     """Bits a key that the attacker still lacks about each writer of ``test`` who has at least one piece."""
     _prepare(seed)
@@ -238,6 +251,7 @@ def _padded(windows: list[Array]) -> tuple[torch.Tensor, torch.Tensor]:
     return nn.utils.rnn.pad_sequence([torch.from_numpy(one) for one in windows], batch_first=True), lengths
 
 
+@memory_told()
 def recognise(
     writers: Sequence[Person], profile: Profile, make: Maker, volume: int, sizes: Sizes, *, seed: int = 3
 ) -> Recognised:
