@@ -181,7 +181,7 @@ def bits_taken_before_text(known: List, lengths: Array, draws: int, seed: int = 
             symbols += ["a"] * keys
         for profile in (BURSTS, COARSE):
             made = product.records(times, symbols, profile)
-            seen = int(made[made[:, product.KIND] == TYPING][0, product.A])
+            seen = min(int(made[made[:, product.KIND] == TYPING][0, product.A]), _MOST)
             likely = table[:, seen] if profile is BURSTS else table[:, _in_bucket(seen)].sum(1)
             each = np.where(known.lengths < SHORT_RUN, likely[np.minimum(known.lengths, SHORT_RUN - 1)], 0)
             score = known.prior + np.log2(np.maximum(each, 1e-30))

@@ -73,21 +73,35 @@ has such a set (Balabit format) measures it with `make leakage DATA=folder`.
   are meant to show in part; *letters, bits each*: what is left when the attacker is told where corrections and Enter
   stood. A key has about 2.4 bits for this attacker before they look.
 * *first word in n*: the first word of a run is among the attacker's first n guesses.
-* *password, bits off*: how much sooner a common password typed in a field that is not recognised as one is guessed.
+* *password, bits off*: how much sooner a common password typed in a field that is not recognised as one is guessed,
+  as the last thing in a segment; *before text*: where typing follows, and short runs join.
 * *recognised*: picked first among 129 people (chance 0.8 %) whose other typing is known; 2,000 keys: 45 of them tried.
-* *recurrent*: the same by small recurrent networks, which assume less but have little to learn from; the higher of
-  the two figures counts.
-* *scenario*: which of six exercises a session was about, guessed for people never seen (each exercise weighs the
-  same). *Inconclusive* where the interval reaches down to guessing. No other label is in the data: about age, sex or
-  health nothing is known, which is not the same as nothing to see.
 * *next action*: what the data is good for; four kinds, the commonest alone is right in the share that `counts` nears.
 """
 
 
+_OF_SOME = {
+    "recurrent": (
+        "* *recurrent*: the same by small recurrent networks, which assume less but have little to learn from; the\n"
+        "  higher of the two figures counts."
+    ),
+    "scenario": (
+        "* *scenario*: which of six exercises a session was about, guessed for people never seen (each exercise\n"
+        "  weighs the same). *Inconclusive* where the interval reaches down to guessing. No other label is in the\n"
+        "  data: about age, sex or health nothing is known, which is not the same as nothing to see."
+    ),
+}
+"""What is explained where a metric is in the table, by a word of its name; else the page says that it is not."""
+
+
 def write(root: str, figures: Sequence[Figure]) -> None:
     """Write the page and the plot into a checkout."""
+    absent = [word for word in _OF_SOME if not any(word in one.metric for one in figures)]
     lines = [
-        _HEAD,
+        _HEAD.rstrip("\n"),
+        *(text for word, text in _OF_SOME.items() if word not in absent),
+        *([f"\n**Not in this table**, though the benchmark has it: {', '.join(absent)}."] if absent else []),
+        "",
         "## The bound that holds against anybody",
         "",
         "The most that records can hold in a minute, from the field registry (but gaps, which are about the program).",
