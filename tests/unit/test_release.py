@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -272,6 +273,35 @@ def test_what_was_exported_is_in_the_ledger_from_the_next_start_on(
             os.close(one)
     (export,) = acknowledged.exports(ledger.Ledger(subject.home, subject.clock).entries())
     assert export.purpose == "improve-tools"
+
+
+_PURGE = """
+import os, sys, time
+from desktop_logger import store
+from desktop_logger.clock import Clock
+from desktop_logger.paths import Home
+home = Home(sys.argv[1], sys.argv[1] + "/run")
+print("here", flush=True)
+while not any(name.endswith(".bundle") for name in os.listdir(home.outbox)):
+    time.sleep(0.005)
+store.purge(home, Clock(), [sys.argv[2]])
+"""
+
+
+def test_a_slow_outbox_lets_a_purge_in_between(subject: Subject) -> None:
+    class Slow(HeldClock):
+        def monotonic(self) -> float:
+            self.time += 1
+            return self.time
+
+    segments = [subject.record() for _ in range(8)]
+    command = [sys.executable, "-c", _PURGE, subject.home.root, segments[-1]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as purging:
+        assert purging.stdout is not None
+        purging.stdout.readline()
+        done = release.write(subject.home, Slow(subject.clock.now() + 700), subject.grant)
+    assert purging.returncode == 0
+    assert done.segments == segments[:-1], "what was purged in between never leaves"
 
 
 def test_a_disk_that_stands_still_delays_a_release_and_loses_nothing(
