@@ -6,7 +6,7 @@ import importlib
 import platform
 import sys
 
-PARTS = ("size", "storage", "cpu", "events", "redaction", "commands")
+PARTS = ("size", "storage", "cpu", "events", "latency", "redaction", "commands")
 
 
 def main(chosen: list[str]) -> int:

@@ -27,6 +27,7 @@ from desktop_logger import confine
 from desktop_logger.focus.applications import REST, Rule
 from desktop_logger.focus.bus import BusLost
 from desktop_logger.focus.watching import Watching
+from desktop_logger.focus.windows import open_display
 
 from .children import DISPLAY_LOST
 from .tray import TASK_MARK, Tray, ends
@@ -68,10 +69,10 @@ class Window:
     """The window on an X display. Override-redirect: drawn where we say, whatever manages windows."""
 
     def __init__(self) -> None:
-        from Xlib import X, display
+        from Xlib import X
 
         self.X = X
-        self.display = display.Display()
+        self.display = open_display()
         screen = self.display.screen()
         self.screen = screen
         self.state = "waiting"

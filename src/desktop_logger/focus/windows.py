@@ -25,6 +25,21 @@ _QUIET_MS = 3000
 _U32 = 0xFFFFFFFF
 
 
+_EXTENSIONS = frozenset({"ge", "res", "screensaver", "xinput"})
+
+
+def open_display() -> Any:
+    """A connection that knows the extensions used here: python-xlib's others would take 0.7 MB of this process."""
+    from Xlib import display, ext
+
+    everything = ext.__extensions__
+    ext.__extensions__ = [one for one in everything if one[1] in _EXTENSIONS]
+    try:
+        return display.Display()
+    finally:
+        ext.__extensions__ = everything
+
+
 class Focused(NamedTuple):
     """The application in front: its names, lower case (none: no window has the focus), and its process."""
 
@@ -39,14 +54,14 @@ class Windows:
     """A display connection of its own. Raises whatever python-xlib raises where there is no display."""
 
     def __init__(self) -> None:
-        from Xlib import X, display
+        from Xlib import X
         from Xlib.error import XError
         from Xlib.ext import ge, res, xinput
 
         self._X, self._XError = X, XError
         self._GENERIC = ge.GenericEventCode
         self._PID = res.LocalClientPIDMask
-        self.display = display.Display()
+        self.display = open_display()
         self.root = self.display.screen().root
         self.root.change_attributes(event_mask=X.PropertyChangeMask)
         self._has_pids = self.display.has_extension("X-Resource")
