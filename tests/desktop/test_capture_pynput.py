@@ -103,10 +103,12 @@ def test_a_dead_listener_is_a_lost_display(display: str) -> None:
     try:
         threads = opened._threads  # type: ignore[attr-defined]
         for thread in threads:
-            thread.wait()  # a listener that is stopped before it listens goes on
             thread.stop()
 
         def ended() -> bool:
+            with Injector(display) as injector:  # it notices at the next input
+                injector.send(injector.key(38))
+                injector.sync()
             return not any(thread.is_alive() for thread in threads)
 
         wait_until(ended, 20, "the end of the listener")
@@ -116,6 +118,17 @@ def test_a_dead_listener_is_a_lost_display(display: str) -> None:
     finally:
         opened.close()
     assert display
+
+
+def test_it_hears_from_the_moment_that_it_is_open(display: str) -> None:
+    """pynput's own listeners say that they are ready a little before they are."""
+    with Injector(display) as injector:
+        for _ in range(10):
+            opened = capture.load("pynput").capture(grant("keyboard"))
+            injector.send(injector.key(38))
+            injector.sync()
+            wait_until(lambda: opened._queue, 5, "the first key")  # type: ignore[attr-defined]  # noqa: B023
+            opened.close()
 
 
 def test_importing_it_without_a_display_is_fine() -> None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import struct
 import sys
+import threading
 import time
 from collections import deque
 from typing import Any
@@ -28,6 +29,7 @@ from .opening import open_display
 QUEUE = 16_384
 """Events that may wait between two reads."""
 _CHECK_S = 1.0
+_HEARS_S = 2.0
 _NAMES = {
     "enter": "Return", "tab": "Tab", "backspace": "BackSpace", "delete": "Delete", "esc": "Escape", "space": "space",
     "home": "Home", "end": "End", "left": "Left", "right": "Right", "up": "Up", "down": "Down", "menu": "Menu",
@@ -107,10 +109,29 @@ def _may_listen() -> bool:
     return bool(Quartz.CGPreflightListenEventAccess())
 
 
+def _hearing(listener: Any) -> threading.Event:
+    """An event that is set when the server has begun to tell this listener of input.
+
+    On X11 pynput says that it is ready just before it asks the server to begin, and what is typed in between is lost.
+    The server's first answer (RECORD's StartOfData, without input) goes to the listener's handler like the others.
+    """
+    hears = threading.Event()
+    handler = getattr(listener, "_handler", None)
+    if handler is None or sys.platform in ("darwin", "win32"):
+        hears.set()
+        return hears
+
+    def heard(answer: Any) -> Any:
+        hears.set()
+        return handler(answer)
+
+    listener._handler = heard  # noqa: SLF001  pynput has no other place for this
+    return hears
+
+
 def _quiet_threads() -> None:
     """A listener that dies with its display is seen by ``read``; its thread need not print about it."""
     import logging
-    import threading
 
     log = logging.getLogger("pynput")
     log.addHandler(logging.NullHandler())
@@ -158,8 +179,10 @@ class PynputCapture:
             self._threads.append(mouse.Listener(on_move=self._moved, on_click=self._clicked, on_scroll=self._scrolled))
         for thread in self._threads:
             thread.daemon = True
+            hears = _hearing(thread)
             thread.start()
             thread.wait()
+            hears.wait(_HEARS_S)
 
     def fileno(self) -> int:
         """A pipe into which the callbacks put one byte when the queue was empty."""
