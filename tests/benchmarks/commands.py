@@ -33,7 +33,7 @@ def run() -> None:
     program = os.path.join(os.path.dirname(sys.executable), "desktop-logger")
     with tempfile.TemporaryDirectory(prefix="desktop-logger-") as folder:
         desk = Desk()
-        ours = Ours(folder, desk.display)
+        ours = Ours(folder, desk)
         env = ours.person.env
         rows = []
         try:

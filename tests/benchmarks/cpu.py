@@ -62,16 +62,17 @@ def _rest(pids: Callable[[], list[int]]) -> float:
 def run() -> None:
     """All four tables, from one display and one run of each program."""
     with tempfile.TemporaryDirectory(prefix="desktop-logger-") as folder:
-        desk = Desk()
+        desk = Desk(answers=True)
         try:
-            _tables(folder, desk.display)
+            _tables(folder, desk)
         finally:
             desk.close()
 
 
-def _tables(folder: str, display: str) -> None:
+def _tables(folder: str, desk: Desk) -> None:
+    display = desk.display
     programs: dict[str, Ours | Script] = {
-        "ours": Ours(folder, display), "usual": Script(folder, display), "counting": Script(folder, display, COUNTING),
+        "ours": Ours(folder, desk), "usual": Script(folder, display), "counting": Script(folder, display, COUNTING),
     }  # fmt: skip
     if os.path.exists(PEERS):
         programs["mcap"] = Script(folder, display, MCAP, PEERS)
@@ -129,15 +130,15 @@ def _tables(folder: str, display: str) -> None:
         ],
         "PSS counts a page in parts for all who share it, so it falls with every other Python on the machine.",
     )
-    _flood(folder, display)
+    _flood(folder, desk)
 
 
-def _flood(folder: str, display: str) -> None:
+def _flood(folder: str, desk: Desk) -> None:
     """Motion of a known sum, faster than any device, counted again from what was stored."""
-    rows = []
+    rows, display = [], desk.display
     sub = os.path.join(folder, "flood")
     os.mkdir(sub)
-    ours = Ours(sub, display)
+    ours = Ours(sub, desk)
     ours.start()
     time.sleep(SETTLE_S)
     seconds, sent = _cost(ours.pids, lambda: _move(display, FLOOD_PER_S, FLOOD_S, turn=0))

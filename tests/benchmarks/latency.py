@@ -97,15 +97,15 @@ def run() -> None:
     with tempfile.TemporaryDirectory(prefix="desktop-logger-") as folder:
         desk = Desk()
         try:
-            _run(folder, desk.display)
+            _run(folder, desk)
         finally:
             desk.close()
 
 
-def _run(folder: str, display: str) -> None:
-    ours = Ours(folder, display)
+def _run(folder: str, desk: Desk) -> None:
+    ours = Ours(folder, desk)
     ours.start()
-    application = Application(display)
+    application = Application(desk.display)
     medians: dict[str, dict[bool, list[float]]] = {what: {True: [], False: []} for what in ("key", "movement")}
     try:
         for pair in range(PAIRS):

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable
 
+from tests.answering import Accessible, Answering
 from tests.people import Person
 from tests.testbed import Server, environment, wait_until
 
@@ -73,18 +74,29 @@ def alone_kib(pids: Iterable[int]) -> int:
 
 
 class Desk:
-    """An X server with an ordinary window on it."""
+    """An X server with an ordinary window on it.
 
-    def __init__(self) -> None:
+    ``answers``: an application that answers accessibility has the focus, so that everything is kept as it was signed;
+    where nobody answers only the coarsest form is, in which nothing can be counted. ``bus`` is its session bus.
+    """
+
+    def __init__(self, *, answers: bool = False) -> None:
         self.server = Server()
+        self._accessible = Accessible() if answers else None
+        self.bus = self._accessible.address if self._accessible else None
         self.display = self.server.display
         self._window = subprocess.Popen(
             [sys.executable, "-c", _WINDOW, self.display], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert self._window.stdout is not None
         self._window.stdout.readline()
+        self._answering = Answering(self.display, self.bus) if self.bus else None
 
     def close(self) -> None:
+        if self._answering is not None:
+            self._answering.end()
+        if self._accessible is not None:
+            self._accessible.stop()
         self._window.kill()
         self._window.wait()
         assert self._window.stdout is not None
@@ -93,10 +105,12 @@ class Desk:
 
 
 class Ours:
-    """Our program, recording: a person has signed, with this profile."""
+    """Our program, recording on this desk: a person has signed, with this profile."""
 
-    def __init__(self, folder: str, display: str, profile: str = "events") -> None:
-        self.person = Person(os.path.join(folder, "home"), display)
+    def __init__(self, folder: str, desk: Desk, profile: str = "events") -> None:
+        self.person = Person(os.path.join(folder, "home"), desk.display)
+        if desk.bus is not None:
+            self.person.env["DBUS_SESSION_BUS_ADDRESS"] = desk.bus
         self.person.sign(profile=profile)
 
     def start(self) -> None:

@@ -113,15 +113,15 @@ def _open_files(pids: list[int]) -> int:
 def main(minutes: float) -> int:
     """Run for so many minutes; 0 when nothing was found."""
     with tempfile.TemporaryDirectory(prefix="desktop-logger-") as folder:
-        desk = Desk()
+        desk = Desk(answers=True)
         try:
-            return _soak(folder, desk.display, max(1, int(minutes)))
+            return _soak(folder, desk, max(1, int(minutes)))
         finally:
             desk.close()
 
 
-def _soak(folder: str, display: str, minutes: int) -> int:
-    ours, player = Ours(folder, display), Player(display)
+def _soak(folder: str, desk: Desk, minutes: int) -> int:
+    ours, player = Ours(folder, desk), Player(desk.display)
     ours.start()
     time.sleep(2)
     begun = time.monotonic()
