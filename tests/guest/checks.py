@@ -55,6 +55,21 @@ def test_keys_become_classes_and_repeats_make_nothing(plug: Plug, watch: Watch) 
     assert names == [Command.NONE, Command.SWITCH_WINDOW]  # which letter it was is the layout's secret
 
 
+def test_what_programs_put_in_is_a_gap_where_the_policy_leaves_it_out(plug: Plug, watch: Watch) -> None:
+    """Every device here is made by a program: this test."""
+    keyboard, mouse = plug(uinput.keyboard), plug(uinput.mouse)
+    seen = watch(injected="exclude").devices(2)
+    seen.look()
+    keyboard.press(CTRL, C)
+    seen.until(lambda: len(seen.events) > 0)
+    before = len(seen.events)
+    mouse.send((uinput.REL, 0, 3))
+    seen.until(lambda: len(seen.events) > before)
+    assert {event[1:4] for event in seen.look()} == {(GAP, Reason.NOT_ALLOWED, 1)}
+    mouse.close()
+    seen.devices(1)
+
+
 def test_a_mouse_moves_clicks_and_scrolls(plug: Plug, watch: Watch) -> None:
     mouse, fine = plug(uinput.mouse), plug(lambda: uinput.mouse(fine=True))
     seen = watch().devices(2)

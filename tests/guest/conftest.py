@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -118,8 +119,8 @@ def opener(seat: Seat) -> Iterator[Service]:  # noqa: ARG001  it must be there f
 class Watching:
     """A capture in this process, and everything that it has seen."""
 
-    def __init__(self, *scopes: str) -> None:
-        self.capture = Evdev().capture(grant(*scopes))
+    def __init__(self, *scopes: str, **policy: Any) -> None:
+        self.capture = Evdev().capture(grant(*scopes, **policy))
         assert isinstance(self.capture, EvdevCapture)
         self.events: list[Event] = []
 
@@ -154,8 +155,8 @@ def watch(opener: Service) -> Iterator[Callable[..., Watching]]:  # noqa: ARG001
     """``watch("pointer")``: a capture of these scopes (default: both), closed when the test ends."""
     made: list[Watching] = []
 
-    def one(*scopes: str) -> Watching:
-        made.append(Watching(*scopes))
+    def one(*scopes: str, **policy: Any) -> Watching:
+        made.append(Watching(*scopes, **policy))
         return made[-1]
 
     yield one

@@ -8,7 +8,8 @@ back when another session becomes active. Nothing is grabbed: the desktop gets i
 2. Each device is told to count our clock and to leave out what no granted scope needs.
 3. A read takes what has arrived from every device and parses it in one pass (``reports``), in one buffer.
 4. The buffer is overwritten with zeros.
-5. What the kernel threw away is a gap; so is the time in which another session is active.
+5. What the kernel threw away is a gap; so is the time in which another session is active, and, where the policy leaves
+   out what programs put in, the second in which a device that a program made has sent something.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Evdev:
 
     def capture(self, grant: Grant) -> EvdevCapture:
         """Have the opener hand over what the granted scopes need."""
-        return EvdevCapture(grant.scopes)
+        return EvdevCapture(grant.scopes, excludes=grant.injected == "exclude")
 
 
 def _asked(request: bytes) -> tuple[socket.socket, bytes]:
@@ -138,17 +139,22 @@ class Reader:
             if size < READ_BYTES:
                 return True
 
-    def skip(self, descriptor: int) -> None:
-        """Overwrite unseen what a device has."""
+    def skip(self, descriptor: int) -> bool:
+        """Overwrite unseen what a device has; whether there was anything."""
         with contextlib.suppress(BlockingIOError):
             size = os.readv(descriptor, [self._view])
             self._view[:size] = self._zeros[:size]
+            return size > 0
+        return False
 
 
 class EvdevCapture:
     """An open capture: the devices, and the way to the opener."""
 
-    def __init__(self, scopes: tuple[str, ...]) -> None:
+    def __init__(self, scopes: tuple[str, ...], *, excludes: bool = False) -> None:
+        self._excludes = excludes
+        self._left_out: set[int] = set()
+        """Descriptors of devices that programs made, where what they send is left out."""
         self._keyboard, self._pointer = "keyboard" in scopes, "pointer" in scopes
         wanted = [name for name in ("keyboard", "pointer") if name in scopes]
         self.gather_s = GATHER_S
@@ -195,7 +201,9 @@ class EvdevCapture:
         events: list[Event] = []
         presses: list[Press] = []
         for descriptor, _ in self._poll.poll(0):
-            if descriptor in self._devices:
+            if descriptor in self._left_out:
+                self._pass_over(descriptor, now, events)
+            elif descriptor in self._devices:
                 self._take(descriptor, events, presses)
             else:
                 self._hear(events)
@@ -212,6 +220,14 @@ class EvdevCapture:
         if not self._reader.take(descriptor, self._devices[descriptor], events, presses):
             self._drop(descriptor)
 
+    def _pass_over(self, descriptor: int, now: int, events: list[Event]) -> None:
+        """What a program has put in: a gap, whatever it was."""
+        try:
+            if self._reader.skip(descriptor):
+                events.append((now, GAP, Reason.NOT_ALLOWED, 1, 0, 0))
+        except OSError:  # unplugged, or taken back
+            self._drop(descriptor)
+
     def _hear(self, events: list[Event]) -> None:
         """What the opener says: a device, ``away`` or ``here``. Its silence for ever is the end."""
         while True:
@@ -222,7 +238,7 @@ class EvdevCapture:
             except OSError:
                 word, descriptors = b"", []
             for descriptor in descriptors:
-                self._adopt(descriptor)
+                self._adopt(descriptor, made=word == b"made")
             if not word:
                 self._is_lost = True
                 return
@@ -245,8 +261,8 @@ class EvdevCapture:
             events.append((self._away_since, GAP, Reason.PERMISSION, seconds, 0, 0))
             self._away_since += 1000 * seconds
 
-    def _adopt(self, descriptor: int) -> None:
-        """Make a device ours: our clock, only what the scopes need, what is down now."""
+    def _adopt(self, descriptor: int, *, made: bool) -> None:
+        """Take a device: our clock, only what the scopes need, what is down now."""
         try:
             device = self._examined(descriptor)
             os.set_blocking(descriptor, False)
@@ -255,8 +271,11 @@ class EvdevCapture:
             os.close(descriptor)
             return
         self._devices[descriptor] = device
-        self._keys.devices.add(device)
-        self._resynchronise(descriptor, device)
+        if made and self._excludes:
+            self._left_out.add(descriptor)
+        else:
+            self._keys.devices.add(device)
+            self._resynchronise(descriptor, device)
         self._poll.register(descriptor, select.EPOLLIN)
 
     def _examined(self, descriptor: int) -> Device:
@@ -311,6 +330,7 @@ class EvdevCapture:
     def _drop(self, descriptor: int) -> None:
         """A device that is gone holds nothing any more."""
         device = self._devices.pop(descriptor)
+        self._left_out.discard(descriptor)
         with contextlib.suppress(OSError):
             self._poll.unregister(descriptor)
         os.close(descriptor)

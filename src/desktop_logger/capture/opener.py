@@ -11,7 +11,8 @@ account can change. It needs the standard library and nothing of the rest of thi
 4. With nobody to serve for a while it ends; systemd starts it again for the next one.
 
 Requests: ``probe``, or ``keyboard``, ``pointer`` or both with a space between. Answers: ``here``, ``away``, ``busy``,
-``denied``, and ``device`` with a descriptor. Anything else ends the connection.
+``denied``, and with a descriptor each ``device`` or, where a program has made the device (uinput), ``made``. Anything
+else ends the connection.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ CONNECTIONS, ASK_S, REST_S = 16, 5.0, 30.0
 LOOK_MS = 5000
 """Changes announce themselves; should one not, it is seen this soon."""
 REQUESTS = {b"probe", b"keyboard", b"pointer", b"keyboard pointer"}
+_MADE = "/sys/devices/virtual/input/"
+"""Devices that hang on no hardware: programs make them through uinput. Bluetooth has a place of its own."""
 _CHANGES = 0x100 | 0x200 | 0x40 | 0x80 | 0x4 | 0x8  # IN_CREATE, DELETE, MOVED_FROM, MOVED_TO, ATTRIB, CLOSE_WRITE
 
 
@@ -102,6 +105,11 @@ def kinds(name: str) -> set[str]:
     if not game and (rel & 3 == 3 or (places & 3 == 3 and pointing)):
         found.add("pointer")
     return found if not game or key >> 16 & 0x3FF == 0x3FF else set()
+
+
+def is_made(name: str) -> bool:
+    """Whether a program, not hardware, is behind a device."""
+    return os.path.realpath(os.path.join(SYSTEM, name)).startswith(_MADE)
 
 
 class Client:
@@ -268,7 +276,7 @@ class Opener:
                         os.close(descriptor)
                         continue
                     client.devices[key] = descriptor
-                    client.say(b"device", descriptor)
+                    client.say(b"made" if is_made(name) else b"device", descriptor)
         for key in set(client.devices) - there:
             os.close(client.devices.pop(key))
 
