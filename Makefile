@@ -41,6 +41,7 @@ soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then
 	@sh $(SETUP) packages soak
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q atheris || echo "atheris: not installed"
 	@$(BIN)/python -m tests.benchmarks.soak $(SOAK_MINUTES)
+	@$(BIN)/python -m tests.soak.flood
 	@$(BIN)/python -m tests.soak.storage $(SOAK_PART)
 	@$(BIN)/python -m tests.soak.halted
 	@$(BIN)/python -m tests.accounting
