@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ pytest.importorskip("sklearn", reason="NOT TESTED: scikit-learn is not installed
 import numpy as np
 
 from desktop_logger.leakage import synthetic, worth
+from tests.unit.test_policy import ROOT
 
 
 def test_every_input_is_asked_the_same_and_counts_know_no_present_answer() -> None:
@@ -41,3 +44,16 @@ def test_it_measures_every_model_on_every_input_and_goes_on_where_it_was(tmp_pat
     lines = worth.table(figures, told)
     assert len({line.count("|") for line in lines}) == 1
     assert [line for line in lines if line.startswith("| bursts") and "17.5 %" in line]
+
+
+def test_the_page_shows_the_figures_that_were_kept(tmp_path: Path) -> None:
+    pages = Path(ROOT, "docs", "explanation")
+    shutil.copytree(pages, tmp_path / "docs" / "explanation")
+    shutil.copytree(Path(ROOT, "docs", "reference"), tmp_path / "docs" / "reference")
+    kept, shown = json.loads((pages / "worth.json").read_text()), (pages / "worth.md").read_text()
+    for one in kept["figures"]:
+        start = f"| {one['seen']} | {one['model']} | {100 * one['accuracy']['value']:.1f} % | "
+        assert start in shown, "run: python -m desktop_logger.leakage.worth --table"
+    worth.lay_out(str(tmp_path))
+    assert (tmp_path / "docs" / "explanation" / "worth.png").stat().st_size > 5000
+    assert (tmp_path / "docs" / "explanation" / "worth.md").read_text().count("| raw |") == 2
