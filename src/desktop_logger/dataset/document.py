@@ -11,7 +11,7 @@ import os
 from desktop_logger.inspection.rows import Field
 
 from .actions import ACTIONS, AMOUNTS, CATEGORIES, NUMBERS, POINTERS, TIMES, TOKENS, WAIT_FROM
-from .arrow import ALL_FIELDS, SCHEMA_VERSION, kind_of, units
+from .arrow import ALL_FIELDS, ALWAYS, SCHEMA_VERSION, kind_of, units
 from .drifting import DRAWS
 from .elsewhere import mapping
 from .sequences import LENGTH, SPLITS
@@ -48,6 +48,8 @@ def page() -> str:
         f"- `{field.name}`: " + ", ".join(f"`{word}`" for word in field.words) for field in ALL_FIELDS if field.words
     ]
     lines += [
+        "",
+        f"Every row has {', '.join(f'`{name}`' for name in ALWAYS)}; the other columns are empty where they do not apply.",
         "",
         "A `gap` row means that nothing was observed, which is not that nothing happened; it stands once in each scope.",
         "",
