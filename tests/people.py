@@ -12,6 +12,7 @@ from typing import Any
 
 import pexpect
 
+from desktop_logger.records import attention
 from tests.answering import OURS
 from tests.testbed import REMOTE, environment, wait_until
 
@@ -43,7 +44,7 @@ class Person:
                 text=True,
                 input=stdin or "",
                 check=False,
-                timeout=60,
+                timeout=180,
             )
         reading, writing = os.pipe()
         os.write(writing, passphrase.encode() + b"\n")
@@ -51,7 +52,7 @@ class Person:
         try:
             return subprocess.run(
                 [*LOGGER, *words, "--passphrase-fd", str(reading)],
-                env=self.env, capture_output=True, text=True, input="", check=False, pass_fds=(reading,), timeout=60,
+                env=self.env, capture_output=True, text=True, input="", check=False, pass_fds=(reading,), timeout=180,
             )  # fmt: skip
         finally:
             os.close(reading)
@@ -70,7 +71,7 @@ class Person:
     def terminal(self, *words: str, rows: int = 40, columns: int = 100) -> pexpect.spawn:
         """One command on a pseudo-terminal."""
         return pexpect.spawn(
-            LOGGER[0], [*LOGGER[1:], *words], env=self.env, encoding="utf-8", timeout=30, dimensions=(rows, columns)
+            LOGGER[0], [*LOGGER[1:], *words], env=self.env, encoding="utf-8", timeout=90, dimensions=(rows, columns)
         )
 
     def sign(
@@ -108,10 +109,7 @@ class Person:
 
     def start(self, *words: str) -> str:
         """Start recording; it must run when this returns."""
-        said = self.ok("start", *words)
-        if "DBUS_SESSION_BUS_ADDRESS" in self.env:
-            time.sleep(1.2)  # on a busy machine nobody knows before that whether the focus is on a secret
-        return said
+        return self.ok("start", *words)
 
     def status(self) -> dict[str, Any]:
         report = self.json("status")
@@ -125,12 +123,32 @@ class Person:
     def inspect(self, *words: str) -> Any:
         return self.json("inspect", *words, passphrase=PASSPHRASE)
 
-    def settle(self, seconds: float = 1.6) -> None:
-        """Let it become known that what was typed was not secret.
+    def settle(self, seconds: float = 1.2) -> None:
+        """Let it become known that what was typed was not secret: half a second later the indicator must have spoken.
 
         Only in three seconds it has surely crossed the pipe to the writer.
         """
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        time.sleep(0.6)
+        status = self.status()
+        indicator = status["pids"]["indicator"] if status["state"] == "recording" else None
+        if indicator is None or str(status["backend"]).startswith("replay") or (wrote := _written(indicator)) is None:
+            time.sleep(1.0)
+        else:
+            enough = wrote + 2 * attention.BYTES + 8  # the second record from now, and not only signs of life
+            patience = time.monotonic() + 10
+            while (_written(indicator) or enough) < enough and time.monotonic() < patience:
+                time.sleep(0.02)
+        time.sleep(max(0.0, end - time.monotonic()))
+
+
+def _written(pid: int) -> int | None:
+    """How many bytes a process has written; ``None`` where we may not know."""
+    try:
+        with open(f"/proc/{pid}/io", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("wchar:"))
+    except (OSError, StopIteration):
+        return None
 
 
 def everything_under(folder: str) -> bytes:

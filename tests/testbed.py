@@ -66,10 +66,14 @@ def environment(display: str) -> dict[str, str]:
     return env
 
 
+SLOW = 6
+"""A machine that does other things too may take so many times as long. How long it does take is measured elsewhere."""
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 10.0, what: str = "the condition") -> None:
-    """Poll ``condition`` until it holds; a clear failure after ``seconds``."""
-    end = time.monotonic() + seconds
+    """Poll ``condition`` until it holds; a clear failure when it has not in ``SLOW`` times ``seconds``."""
+    end = time.monotonic() + SLOW * seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come true within {seconds} s")
+            raise AssertionError(f"{what} did not come true within {SLOW * seconds} s")
         time.sleep(0.02)

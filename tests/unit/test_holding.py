@@ -329,3 +329,15 @@ def test_nothing_near_a_secret_is_ever_let_out_and_every_second_is_accounted_for
     for begin, _, seconds in gaps(out):
         observed -= set(range(begin // 1000, begin // 1000 + seconds))
     assert all(k // 1000 in observed for k in times(out) if k // 1000 < (told.held.decided - BASE) // 1000)
+
+
+def test_what_happened_before_the_beginning_is_not_looked_at(told: Told) -> None:
+    told.beats(-50, 3000)
+    told.keys(-30, -1, 0, 500, until=2000)
+    assert kinds(told.take(2000)) == [(0, KEY, KeyClass.TEXT), (500, KEY, KeyClass.TEXT)]
+
+
+def test_it_knows_whether_anything_was_told(told: Told) -> None:
+    assert not told.held.is_told()
+    told.say(0)
+    assert told.held.is_told()

@@ -10,10 +10,12 @@ import pytest
 
 from desktop_logger.capture import GATHER_S
 from desktop_logger.errors import Unavailable
-from desktop_logger.records.classes import Button, KeyClass, Reason
+from desktop_logger.records import attention
+from desktop_logger.records.classes import Button, Category, KeyClass, Reason, Role, Safety
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, END, GAP, KEY, RECORD, RECORD_BYTES, RELEASE_STREAM, START, Redacted
 from desktop_logger.source import Outlet, Source, loop
+from desktop_logger.source.holding import Held
 from desktop_logger.source.outlet import PENDING_BYTES
 from tests import noninterference
 from tests.granted import grant
@@ -152,3 +154,49 @@ def test_what_was_dropped_becomes_a_gap(pipes: Pipes) -> None:
 
 def test_twenty_thousand_pairs_that_are_equal_on_the_grid() -> None:
     assert noninterference.check(20_000) == 0
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_it_begins_with_the_indicators_first_word_or_without_it_after_a_time(
+    is_told: bool, pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "WORD_S", 0.5)
+    reading, writing = os.pipe()
+    held = Held(reading, ("keyboard",), coarse=True)
+    source = Source(Typist(), grant(), Outlet(pipes.records_in), pipes.beats, held)
+    before = time.monotonic()
+
+    def speak() -> None:
+        now = int(time.monotonic() * 1000)
+        os.write(writing, attention.pack(now, Safety.SAFE, Category.OTHER, Role.UNKNOWN, attention.ALLOWED))
+
+    if is_told:
+        speak()
+    running = source.run()
+    assert next(running) == "running"
+    assert is_told or time.monotonic() - before >= 0.5
+    begun = held.decided
+    for _ in range(70):
+        time.sleep(0.02)
+        os.write(pipes.beats_in, b".")
+        source._turn()
+        speak()
+    monkeypatch.setattr(loop, "SETTLED_S", 0.0)
+    source._send(time.monotonic())
+    assert held.decided > begun
+    os.close(reading)
+    os.close(writing)
+    gaps = [record for record in pipes.read() if record[1] == GAP]
+    source._outlet.send()
+    assert bool(held._gap or gaps) != is_told
+
+
+def test_a_word_to_stop_is_heard_while_the_indicator_is_silent(pipes: Pipes) -> None:
+    reading, writing = os.pipe()
+    os.write(pipes.beats_in, b".q")
+    held = Held(reading, ("keyboard",), coarse=True)
+    source = Source(Typist(), grant(), Outlet(pipes.records_in), pipes.beats, held)
+    assert [*source.run()] == ["running"]
+    assert source.status == 0
+    os.close(reading)
+    os.close(writing)

@@ -74,6 +74,7 @@ class Crew:
         os.set_blocking(writing, False)
         self._sign = _replace(self._sign, writing)
         attention, attention_end = os.pipe()
+        os.set_blocking(attention, False)
         self._attention = _replace(self._attention, attention)
         child = spawn("indicator", "desktop_logger.daemon.indicator", [kind], [reading, attention_end])
         self.indicator = self._adopt(child)
@@ -167,6 +168,9 @@ class Crew:
     def start_capture(self, backend: str, grant: Grant) -> None:
         """Start capture under a grant, on the writer's pipe; the indicator begins to look before it."""
         if not backend.startswith("replay:"):  # a file says itself what has the focus
+            with contextlib.suppress(OSError):
+                while os.read(self._attention, 1 << 16):  # what was said before a pause says nothing about now
+                    pass
             self.attend(Rule.of_grant(grant).to_wire())
         given, given_end = os.pipe()
         beats, self._beats = os.pipe()

@@ -72,21 +72,28 @@ class Held:
         self._events: list[Event] = []
         self._said: list[Event] = []
         self._full: set[int] = set()
-        self._until = 0
+        self._until = self._since = 0
         self.decided = 0
         """Up to here everything is decided."""
         self._category: int | None = None
         self._veiled = False
         self._gap: tuple[int, Reason] | None = None
 
+    def is_told(self) -> bool:
+        """Whether the indicator has said anything."""
+        self._hear()
+        return bool(self._told)
+
     def begin(self, now: int) -> None:
-        """Capture begins at ``now``: seconds count from here."""
-        self.decided = self._until = now
+        """Capture begins at ``now``: seconds count from here, and what happened before is not looked at."""
+        self.decided = self._until = self._since = now
         self._forget()
 
     def put(self, batch: Batch) -> None:
         """Take a batch."""
         self._until = max(self._until, batch.until)
+        if batch.events and batch.events[0][0] < self._since:
+            batch = Batch([event for event in batch.events if event[0] >= self._since], batch.until)
         room = MOST - len(self._events)
         self._events += batch.events if len(batch.events) <= room else batch.events[:room]
         if len(batch.events) > room:

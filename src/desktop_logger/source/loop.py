@@ -38,6 +38,8 @@ SEND_S = 1.0
 SETTLED_S = 1.0
 """No backend hands on an event later than this after it happened."""
 LEAVE_S = 0.25
+WORD_S = 2.0
+"""How long the indicator's first word is waited for: without it the first second could only be a gap."""
 LATE, DISPLAY_GONE = 3, 4
 
 
@@ -76,6 +78,8 @@ class Source:
 
     def run(self) -> Iterator[str]:
         """Record until told otherwise; yields words worth reporting. Afterwards ``status`` says how it ended."""
+        if self._held is not None:
+            self._await_word(self._held)
         start = int(time.monotonic() * 1000)
         start -= start % EVENTS.grid_ms
         if self._held is not None:
@@ -101,6 +105,15 @@ class Source:
         self._finish()
         self._leave()
         self._status = status
+
+    def _await_word(self, held: Held) -> None:
+        """Begin when it is known what has the focus: that word then holds from before the first moment."""
+        end = time.monotonic() + WORD_S
+        while not held.is_told() and not self._stop and (now := time.monotonic()) < end:
+            self._stop = not self._listen(now)
+            time.sleep(0.01)
+        time.sleep(EVENTS.grid_ms / 1000)
+        self._sent = self._segment = self._turned = time.monotonic()
 
     @property
     def status(self) -> int:
