@@ -269,12 +269,13 @@ def _moved(process: CaptureProcess) -> int:
     return MOVE_CELL_PX * sum(cells)
 
 
-def _gaps(process: CaptureProcess) -> list[int]:
-    return [r[2] for r in process.stream() if r[1] == GAP]
+def _gaps(process: CaptureProcess) -> list[tuple[int, int]]:
+    """Reasons and seconds."""
+    return [(r[2], r[6]) for r in process.stream() if r[1] == GAP]
 
 
-def _recorded(mouse: uinput.Made, send: Callable[[uinput.Made], int]) -> tuple[int, int, list[int]]:
-    """Counts sent, counts recorded and the reasons of gaps, through a whole capture process."""
+def _recorded(mouse: uinput.Made, send: Callable[[uinput.Made], int]) -> tuple[int, int, list[tuple[int, int]]]:
+    """Counts sent, counts recorded, and the reasons and seconds of gaps, through a whole capture process."""
     process = CaptureProcess("evdev", grant())
     try:
         process.wait_running()
@@ -291,19 +292,24 @@ def _recorded(mouse: uinput.Made, send: Callable[[uinput.Made], int]) -> tuple[i
 def test_nothing_is_lost_of_a_thousand_movements_a_second(
     plug: Plug, record_property: Callable[[str, object], None]
 ) -> None:
+    """Where others share the machine it may stop us for longer than the kernel keeps: then the loss is a gap, and told.
+
+    Alone, one run of three must lose nothing.
+    """
     mouse = plug(uinput.mouse)
-    for _ in range(3):  # a machine that others use may stop this one for longer than the kernel keeps
+    for _ in range(1 if "SHARED_MACHINE" in os.environ else 3):
         sent, seen, gaps = _recorded(mouse, lambda device: _sent_at(device, RATE, RATE_S))
-        record_property("thousand", f"{sent} movements in {RATE_S} s, {seen} counts recorded, {len(gaps)} gaps")
+        lost = sent - seen
+        record_property("thousand", f"{sent} movements in {RATE_S} s, {lost} lost, {len(gaps)} gaps")
+        assert sent > 100
         if not gaps:
-            assert 0 <= sent - seen < MOVE_CELL_PX
+            assert 0 <= lost < MOVE_CELL_PX
             return
-        assert seen < sent  # a gap says that something is missing
-        if sent > 0.97 * RATE * RATE_S:
-            pytest.fail(f"of {sent} movements {sent - seen} were lost")
-    pytest.skip(
-        f"THE MACHINE IS TOO BUSY: only {sent / RATE_S:.0f} movements a second could be made, and not all be read"
-    )
+        assert {reason for reason, _ in gaps} == {Reason.OVERFLOW}
+        # A gap says that something is missing, and for how long at most.
+        assert 0 < lost < MOVE_CELL_PX + RATE * sum(seconds for _, seconds in gaps)
+    if "SHARED_MACHINE" not in os.environ and sent > 0.97 * RATE * RATE_S:
+        pytest.fail(f"of {sent} movements {lost} were lost")
 
 
 @pytest.mark.usefixtures("opener")
@@ -317,7 +323,7 @@ def test_every_loss_of_a_flood_is_a_counted_gap(plug: Plug, record_property: Cal
     sent, seen, gaps = _recorded(plug(uinput.mouse), flood)
     record_property("flood", f"{sent} movements at once, {seen} counts recorded, {len(gaps)} gaps")
     assert seen < sent - MOVE_CELL_PX  # else nothing is shown
-    assert set(gaps) == {Reason.OVERFLOW}
+    assert {reason for reason, _ in gaps} == {Reason.OVERFLOW}
 
 
 def test_another_session_takes_the_devices_away(plug: Plug, watch: Watch, seat: Seat) -> None:
