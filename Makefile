@@ -31,7 +31,7 @@ lint: install ## ruff, mypy --strict and the layers of the house
 test: lint ## everything that must hold, in under ten minutes on two cores
 	@sh $(SETUP) packages test
 	@sh $(SETUP) guest
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: install ## tables of cost and size, beside the usual script, from one run
 	@sh $(SETUP) packages demo

@@ -18,6 +18,18 @@ from tests.testbed import REMOTE, Server, environment, wait_until
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONG = ("guest", "daemon", "ceremony", "live", "service", "organisation", "consent_live", "doctor", "readme", "memory",
+        "demo", "focus", "accounting", "machine", "control_under_fire", "capture_x11")  # fmt: skip
+"""The files that take longest begin first, so that no worker is left alone with one of them at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the order by chance, but for the files in ``LONG``."""
+    places = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(autouse=True)
 def at_the_computer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody signs or starts over a remote shell; the suite itself may well run in one."""

@@ -6,6 +6,8 @@ session when it runs as root, else the account it runs as.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pexpect
@@ -148,24 +151,55 @@ def plain_user(open_folder: str) -> Iterator[PlainUser]:
 
 
 @pytest.fixture(scope="session")
-def installed(open_folder: str, plain_user: PlainUser) -> Installed:
-    """Build the wheel and install it, with what it depends on, into an empty environment."""
-    wheels = os.path.join(open_folder, "wheels")
-    # Without isolation: the build backend is in our own environment, and building stays off the network.
-    _must(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT)
-    (wheel,) = os.listdir(wheels)
-    folder = os.path.join(open_folder, "environment")
-    _must(_interpreter(plain_user), "-m", "venv", folder)
-    python = os.path.join(folder, "bin", "python")
-    _must(python, "-m", "pip", "install", "-q", os.path.join(wheels, wheel))
-    scripts = os.path.join(folder, "bin")
-    return Installed(
-        folder,
-        os.path.join(wheels, wheel),
-        python,
+def installed(plain_user: PlainUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """Build the wheel and install it, with what it depends on, into an empty environment: once for all workers."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}"
+    workers = tmp_path_factory.getbasetemp()
+    lock = (workers.parent if "PYTEST_XDIST_TESTRUNUID" in os.environ else workers) / "installed.lock"
+    folder = os.path.join(tempfile.gettempdir(), f"desktop-logger-{run}")
+    mine = os.path.join(folder, f"used-by-{os.getpid()}")
+    with _locked(lock):
+        if not os.path.exists(os.path.join(folder, "whole")):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.mkdir(folder)
+            os.chmod(folder, 0o755)  # noqa: S103 - others must get in
+            _install(folder, plain_user)
+            _touch(os.path.join(folder, "whole"))
+        _touch(mine)
+    (wheel,) = os.listdir(os.path.join(folder, "wheels"))
+    scripts = os.path.join(folder, "environment", "bin")
+    yield Installed(
+        os.path.join(folder, "environment"),
+        os.path.join(folder, "wheels", wheel),
+        os.path.join(scripts, "python"),
         os.path.join(scripts, "desktop-logger"),
         os.path.join(scripts, "logger"),
     )
+    with _locked(lock):
+        os.unlink(mine)
+        if not any(name.startswith("used-by-") for name in os.listdir(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _install(folder: str, user: PlainUser) -> None:
+    wheels, environment = os.path.join(folder, "wheels"), os.path.join(folder, "environment")
+    # Without isolation: the build backend is in our own environment, and building stays off the network.
+    _must(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT)
+    (wheel,) = os.listdir(wheels)
+    _must(_interpreter(user), "-m", "venv", environment)
+    _must(os.path.join(environment, "bin", "python"), "-m", "pip", "install", "-q", os.path.join(wheels, wheel))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _touch(path: str) -> None:
+    with open(path, "w", encoding="ascii"):
+        pass
 
 
 def _interpreter(user: PlainUser) -> str:
