@@ -35,14 +35,11 @@ def test_narrowing_a_running_recording_goes_on_with_less(
     xdotool("type", "abc")
     xdotool("click", "1")
     person.settle(3.2)
-    began = time.monotonic()
     said = person.ok("consent", "narrow", "--without", "pointer")
     assert "keyboard" in said
     wait_until(
         lambda: (person.status()["state"], person.status()["scopes"]) == ("recording", ["keyboard"]), 8, "the narrower"
     )
-    assert time.monotonic() - began < 8  # whole processes on a busy machine; the gate itself looked at once
-    time.sleep(1.2)  # until it is known again what has the focus
     xdotool("type", "de")
     xdotool("click", "1")
     person.settle()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,14 +142,12 @@ def test_purging_while_recording_goes_on_afterwards(
 ) -> None:
     person.start()
     xdotool("windowfocus", "--sync", answering.window)
-    time.sleep(2.5)  # a whole second in which the focus is known
     xdotool("type", "--delay", "8", "before")
     person.settle()
     before = person.status()["pids"]
     purged = person.json("purge", "--last", "15m")
     assert len(purged["segments"]) == 1
     wait_until(lambda: person.status()["state"] == "recording", 10, "recording again")
-    time.sleep(2.5)
     after = person.status()["pids"]
     assert after["supervisor"] == before["supervisor"]
     assert after["writer"] != before["writer"]
