@@ -71,7 +71,7 @@ class Accessible:
             return
         OURS.discard(self.address)
         self._daemon.terminate()
-        self._daemon.wait(10)
+        self._daemon.wait(60)
         if self._daemon.stdout:
             self._daemon.stdout.close()
         self._folder.cleanup()
@@ -110,10 +110,10 @@ class Answering:
             with contextlib.suppress(OSError, AssertionError, ValueError):
                 self.tell("end")
             try:
-                self.process.wait(5)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(5)
+                self.process.wait(60)
         for stream in (self.process.stdin, self.process.stdout):
             if stream:
                 with contextlib.suppress(OSError):

@@ -77,11 +77,11 @@ class Desktop:
     def stop(self) -> None:
         """End the bus and everything on it."""
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(60)
         for connection in (self._serving, self._asking):
             with contextlib.suppress(OSError):
                 connection.close()
         self._daemon.terminate()
-        self._daemon.wait(10)
+        self._daemon.wait(60)
         if self._daemon.stdout:
             self._daemon.stdout.close()

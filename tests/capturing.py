@@ -102,10 +102,10 @@ class CaptureProcess:
 
         wait_until(running, 20, "running")
 
-    def wait(self, seconds: float = 10) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """The exit status, after everything it wrote has been read."""
         status = self.process.wait(seconds)
-        self._thread.join(5)
+        self._thread.join(30)
         return status
 
     def stop(self, settle_s: float = 1.0) -> int:
@@ -124,8 +124,8 @@ class CaptureProcess:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(5)
-        self._thread.join(5)
+            self.process.wait(60)
+        self._thread.join(30)
         if self.process.stdout:
             self.process.stdout.close()
         for descriptor in (self.records, self.report, self.attention, *(() if self._closed else (self.heartbeat,))):

@@ -28,7 +28,7 @@ def sign(
     scopes: Collection[str] = ("keyboard", "pointer"),
     purposes: bool = True,
     profile: str = "",
-    timeout: float = 30,
+    timeout: float = 120,
 ) -> str:
     """Answer every prompt until the program ends; returns all that it said. The caller looks at the exit status."""
     said = ""

@@ -135,7 +135,7 @@ def xterm(display: str, xdotool: Callable[..., str]) -> Iterator[str]:
         yield found[0]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class Manager:
         return subprocess.run(
             ["nsenter", "--target", str(self.process.pid), "--mount", "setpriv", f"--reuid={self.user.uid}",
              f"--regid={self.user.gid}", "--clear-groups", *words],
-            env={**self.env, **more}, input=stdin, capture_output=True, text=True, check=False, timeout=90,
+            env={**self.env, **more}, input=stdin, capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
 
     def show(self, name: str, *facts: str) -> list[str]:
@@ -96,7 +96,7 @@ class Manager:
     def close(self) -> None:
         self.run("systemctl", "--user", "exit")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
+            self.process.wait(60)
         for top in _tops():
             for folder, _, _ in os.walk(os.path.join(top, self.name), topdown=False):
                 with contextlib.suppress(OSError), open(os.path.join(folder, "cgroup.procs")) as file:
@@ -109,4 +109,4 @@ class Manager:
                     time.sleep(0.02)
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)

@@ -86,7 +86,7 @@ class Person:
     def terminal(self, *words: str, rows: int = 40, columns: int = 100) -> pexpect.spawn:
         """One command on a pseudo-terminal."""
         return pexpect.spawn(
-            LOGGER[0], [*LOGGER[1:], *words], env=self.env, encoding="utf-8", timeout=90, dimensions=(rows, columns)
+            LOGGER[0], [*LOGGER[1:], *words], env=self.env, encoding="utf-8", timeout=180, dimensions=(rows, columns)
         )
 
     def sign(

@@ -105,7 +105,7 @@ class Chain:
                 continue
         if self.source.poll() is None:
             os.write(self.ends[1], b"q")
-        status = [self.source.wait(20), self.sink.wait(60)]
+        status = [self.source.wait(60), self.sink.wait(60)]
         written = b""
         while chunk := os.read(self.reports[1][0], 65536):
             written += chunk

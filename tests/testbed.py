@@ -47,15 +47,15 @@ class Server:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(60)
 
     def kill(self) -> None:
         """As a crash of the display would: SIGKILL, at once."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 def environment(display: str) -> dict[str, str]:

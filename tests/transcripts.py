@@ -89,7 +89,7 @@ def play(
             cwd=root if make else folder,
             env=known,
             encoding="utf-8",
-            timeout=90,
+            timeout=180,
             dimensions=(50, 120),
         )
         said = _ESCAPE.sub("", sign(child)).replace("\r", "")

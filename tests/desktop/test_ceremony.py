@@ -36,7 +36,7 @@ class Desk:
 
     def run(self, *words: str, status: int = 0, stdin: str = "") -> str:
         done = subprocess.run(
-            [*LOGGER, *words], env=self.env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+            [*LOGGER, *words], env=self.env, input=stdin, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == status, (done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -44,7 +44,7 @@ class Desk:
 
     def terminal(self, *words: str, rows: int = 24, **more: str) -> pexpect.spawn[str]:
         return pexpect.spawn(
-            LOGGER[0], [*LOGGER[1:], *words], env={**self.env, **more}, encoding="utf-8", timeout=20,
+            LOGGER[0], [*LOGGER[1:], *words], env={**self.env, **more}, encoding="utf-8", timeout=180,
             dimensions=(rows, 80),
         )  # fmt: skip
 
@@ -179,7 +179,7 @@ def test_a_ceremony_without_a_terminal_is_refused(desk: Desk, fed: str) -> None:
 
 def test_yes_through_a_pipe_is_refused_even_with_a_terminal_to_write_to(desk: Desk) -> None:
     child = pexpect.spawn(
-        "/bin/sh", ["-c", f"yes | {' '.join(LOGGER)} consent sign"], env=desk.env, encoding="utf-8", timeout=20
+        "/bin/sh", ["-c", f"yes | {' '.join(LOGGER)} consent sign"], env=desk.env, encoding="utf-8", timeout=180
     )
     code, said = ended(child)
     assert code == 1
@@ -324,7 +324,7 @@ def test_withdrawing_needs_no_terminal_and_takes_effect_at_once(desk: Desk) -> N
     desk.sign()
     started = time.monotonic()
     found = json.loads(desk.run("consent", "withdraw", "--json"))
-    assert time.monotonic() - started < 5  # a whole process on a busy machine; the marker itself is the first thing
+    assert time.monotonic() - started < 30  # a whole process on a busy machine; the marker itself is the first thing
     assert found["withdrawn"]
     assert found["device_key_destroyed"]
     status = desk.status()
@@ -419,7 +419,7 @@ def test_joining_needs_a_terminal_and_a_whole_policy(desk: Desk, signed_policy: 
 
 def test_nothing_about_consent_can_be_answered_by_an_option() -> None:
     for words in (["consent", "sign"], ["consent"], ["join"], ["consent", "withdraw"]):
-        done = subprocess.run([*LOGGER, *words, "--help"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*LOGGER, *words, "--help"], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0
         assert "Example" in done.stdout
         for option in ("--yes", "--force", "--accept", "--agree", "--passphrase"):
@@ -446,7 +446,7 @@ def test_a_withdrawal_that_finds_the_store_held_is_recorded_later(desk: Desk) ->
     with disk.locked(os.path.join(desk.home, "store.lock")):
         started = time.monotonic()
         said = desk.run("consent", "withdraw")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     assert "the ledger will say so later" in said
     assert desk.status()["state"] == "ConsentWithdrawn"
     desk.sign("--choose", renewal=True)

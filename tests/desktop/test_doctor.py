@@ -27,7 +27,7 @@ def findings(person: Person, status: int, **more: str) -> dict[str, dict[str, An
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.stderr == ""
     said = json.loads(done.stdout)

@@ -76,7 +76,7 @@ class Watched:
 
     def end(self) -> None:
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(60)
         if self.lost is None:
             self.watching.rest()
         self.watching.close()

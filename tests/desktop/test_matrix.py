@@ -102,7 +102,7 @@ def desk(window: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     wait_until(manages, 20, "the window manager")
     yield server.display
     manager.terminate()
-    manager.wait(10)
+    manager.wait(60)
     server.stop()
 
 
@@ -128,7 +128,7 @@ def test_what_a_toolkit_says_of_its_fields(window: str, desk: str) -> None:
     finally:
         watched.end()
         program.kill()
-        program.wait(10)
+        program.wait(60)
         program.stdin.close()
         program.stdout.close()
 

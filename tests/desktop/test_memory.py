@@ -81,7 +81,7 @@ class Writer:
 
     def end(self) -> None:
         os.close(self.records)
-        assert self.process.wait(20) == 0, os.read(self.report, 4096)
+        assert self.process.wait(60) == 0, os.read(self.report, 4096)
         os.close(self.report)
 
 

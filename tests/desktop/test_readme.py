@@ -49,7 +49,7 @@ def test_every_transcript_of_the_readme_holds(
     try:
         assert play(readme(), folder, env, work) == []
     finally:
-        subprocess.run(["desktop-logger", "stop"], env=env, capture_output=True, check=False, timeout=30)
+        subprocess.run(["desktop-logger", "stop"], env=env, capture_output=True, check=False, timeout=180)
 
 
 def test_the_readme_shows_commands_of_each_reader_in_order() -> None:

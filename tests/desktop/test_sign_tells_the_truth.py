@@ -76,7 +76,7 @@ class Eyes:
 
     def stop(self) -> None:
         self.over.set()
-        self.thread.join(10)
+        self.thread.join(60)
         self.display.close()
 
 

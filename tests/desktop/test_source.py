@@ -58,7 +58,7 @@ def test_a_file_is_played_in_real_time_and_then_waits(start: Start) -> None:
     process.wait_running()
     began = time.monotonic()
     finished(process)
-    assert 0.8 < time.monotonic() - began < 3
+    assert 0.8 < time.monotonic() - began < 30
     assert process.process.poll() is None
     assert process.stop(0) == 0
     records = process.stream()
@@ -127,7 +127,7 @@ def test_signals(start: Start, number: int, status: int | None) -> None:
         assert process.process.poll() is None  # the parent decides
         process.tell("q")
         status = 0
-    assert process.wait(3) == status
+    assert process.wait(60) == status
     assert len(process.stream()) in ((6,) if status == 0 else (0, 6))
     assert process.output() == b""
 
@@ -148,7 +148,7 @@ def test_a_writer_that_is_gone_ends_it(tmp_path: Path) -> None:
     os.close(pipes["grant"][1])
     assert os.read(pipes["report"][0], 4096)
     os.close(pipes["records"][0])
-    assert process.wait(3) == 1
+    assert process.wait(60) == 1
     assert b"the writer is gone" in os.read(pipes["report"][0], 4096)
     assert process.communicate()[0] == b""
     os.close(pipes["report"][0])

@@ -76,7 +76,7 @@ class Nested:
         self.hand.__exit__()
         self.program.__exit__()
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         self.outer.stop()
 
 

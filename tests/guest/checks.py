@@ -427,7 +427,7 @@ def test_an_ordinary_account_may_open_no_device_and_is_told_the_remedy(plug: Plu
     )
     done = subprocess.run(
         [sys.executable, "-c", code, keyboard.path],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert lines[:1] == ["13"], done  # EACCES
@@ -483,7 +483,7 @@ def test_the_whole_daemon_on_a_console(plug: Plug, tmp_path_factory: pytest.Temp
     person.sign()
     child = person.terminal("start", "--backend", "evdev", "--foreground")
     try:
-        child.expect("recording through evdev", timeout=60)
+        child.expect("recording through evdev", timeout=300)
         status = person.status()
         assert (status["state"], status["backend"], status["indicator"]) == ("recording", "evdev", "terminal"), status
         assert status["sandbox"]["capture"]["seccomp"] == "on"
@@ -497,7 +497,7 @@ def test_the_whole_daemon_on_a_console(plug: Plug, tmp_path_factory: pytest.Temp
         mouse.send((uinput.REL, 8, -1))
         person.settle()
         person.stop()
-        child.expect(pexpect.EOF, timeout=30)
+        child.expect(pexpect.EOF, timeout=180)
     finally:
         child.close(force=True)
     found = person.inspect()

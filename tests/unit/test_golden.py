@@ -50,7 +50,7 @@ def test_the_golden_store_reads_as_it_was_written(person: Person) -> None:
 def test_the_independent_reader_agrees(person: Person) -> None:
     done = subprocess.run(
         [sys.executable, "-I", verify_store.__file__, person.home.root, "--anchor", str(expected()["head"])],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     segments = expected()["segments"]
     assert isinstance(segments, dict)

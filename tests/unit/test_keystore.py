@@ -221,7 +221,7 @@ def test_a_real_keyring_keeps_the_kek(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stdout.strip() == "kept", done.stderr
@@ -233,7 +233,7 @@ def test_a_missing_keyring_is_said_and_never_replaced(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DESKTOP_LOGGER_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stdout.startswith("said:"), done.stderr

@@ -507,7 +507,7 @@ def test_public_research_sets_are_read_in_their_own_formats(tmp_path: Path) -> N
 def test_without_data_the_command_says_what_is_missing(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "desktop_logger.leakage", "--cache", str(tmp_path), "--quick"],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert ended.returncode == 5
     assert "NOT MEASURED" in ended.stdout

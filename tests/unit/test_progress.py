@@ -17,13 +17,13 @@ def test_a_large_store_shows_how_far_it_is_on_a_terminal_only(tmp_path: Path) ->
     words = [sys.executable, "-m", "desktop_logger", "verify"]
     env = {**os.environ, "DESKTOP_LOGGER_HOME": person.home.root}
     ours, theirs = pty.openpty()
-    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True, text=True)
+    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, stderr=theirs, timeout=300, check=True, text=True)
     os.close(theirs)
     shown = os.read(ours, 1 << 16).decode()
     os.close(ours)
     assert f"150 of {keeping._LARGE} segments" in shown
     assert shown.endswith("\r\x1b[K")
-    piped = subprocess.run(words, env=env, capture_output=True, timeout=60, check=True, text=True)
+    piped = subprocess.run(words, env=env, capture_output=True, timeout=300, check=True, text=True)
     assert piped.stderr == ""
     assert piped.stdout == done.stdout
     assert piped.stdout.count("  ok\n") == keeping._LARGE

@@ -184,7 +184,7 @@ def test_an_outsider_reads_a_whole_store(tmp_path: Path) -> None:
     def outsider(*more: str) -> tuple[int, dict[str, str]]:
         done = subprocess.run(
             [sys.executable, "-I", verify_store.__file__, person.home.root, *more],
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
         told = dict(line.split(None, 1) for line in done.stdout.splitlines())
         assert told.pop("head") == store.verify(person.home).head
