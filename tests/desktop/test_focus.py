@@ -195,9 +195,10 @@ def test_a_password_prompt_is_known_by_its_name(display: str, accessible: str) -
     one = Watched()
     try:
         one.becomes(Safety.UNSAFE)
+        before = len(one.told)
         prompt.tell("focus button")
-        time.sleep(0.4)
-        assert {safety for safety, _, _ in one.states()} == {Safety.UNSAFE}
+        wait_until(lambda: len(one.told) >= before + 2, 10, "another word")
+        assert {safety for _, safety, _, _, _ in one.told[before:]} == {Safety.UNSAFE}
     finally:
         one.end()
         prompt.end()
@@ -269,21 +270,27 @@ def test_without_a_bus_or_a_library_nobody_answers(answering: Answering, monkeyp
 def _evening(
     home: Path, display: str, answering: Answering, xdotool: Callable[..., str], secret: str
 ) -> tuple[Person, list[int]]:
-    """Somebody types, signs in somewhere with a password, and types again; always at the same pace."""
+    """Somebody types, signs in somewhere with a password, and types again: always at the same times.
+
+    Between these lies more than what holds for the second before and after, and the end is far from the next frame.
+    """
     someone = Person(str(home), display)
     someone.sign(profile="events")
     someone.start()
-    time.sleep(1.2)
-    xdotool("type", "--delay", 5, "before")
-    time.sleep(1.5)
-    answering.tell("focus secret")
     began = time.monotonic()
+
+    def at(seconds: float) -> None:
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+
+    xdotool("type", "--delay", 5, "before")
+    at(3.5)
+    answering.tell("focus secret")
     xdotool("type", "--delay", 5, secret)
-    time.sleep(max(0.0, began + 2.0 - time.monotonic()))
+    at(6.0)
     answering.tell("focus field")
-    time.sleep(3.2)
+    at(9.0)
     xdotool("type", "--delay", 5, "afterwards")
-    someone.settle()
+    at(12.0)
     someone.stop()
     sizes = [one.stat().st_size for one in sorted(home.rglob("*")) if one.is_file() and "segments" in one.parts]
     return someone, sizes
