@@ -46,7 +46,7 @@ packages() {
     set -- Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
     [ "$what" = soak ] && set -- "$@" chromium:chromium # 0.4 GB
     if [ "$what" != demo ]; then
-        set -- "$@" sudo:sudo gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
+        set -- "$@" sudo:sudo sway:sway wtype:wtype gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
     fi
     wanted=$(missing "$@")
     if [ "$what" != demo ]; then
@@ -126,10 +126,10 @@ leakage() {
 # Other recorders to measure beside ours, in an environment of their own in .cache/peers: what they depend on takes
 # 0.6 GB, so `make bench` does without it where nobody has asked for it.
 peers() {
-    [ -e .cache/peers/bin/python ] && .cache/peers/bin/python -c 'import mcap_owa, owa.env.desktop' 2>/dev/null && return
-    say "installing owa-env-desktop and mcap-owa-support into .cache/peers/ (0.6 GB)"
+    [ -e .cache/peers/bin/python ] && .cache/peers/bin/python -c 'import mcap_owa, owa.msgs' 2>/dev/null && return
+    say "installing owa-msgs and mcap-owa-support into .cache/peers/ (0.6 GB)"
     "$1/bin/python" -m venv .cache/peers &&
-        .cache/peers/bin/python -m pip install -q owa-env-desktop mcap-owa-support owa-msgs </dev/null ||
+        .cache/peers/bin/python -m pip install -q mcap-owa-support owa-msgs pynput </dev/null ||
         { rm -rf .cache/peers; say "pip could not install them: they are left out"; }
 }
 

@@ -23,8 +23,8 @@ NETWORK = {
     *("poplib", "pycurl", "requests", "selectors", "smtplib", "socket", "socketserver", "ssl", "telnetlib", "urllib"),
     *("urllib3", "webbrowser", "websockets", "wsgiref", "xmlrpc"),
 }
-SOCKET_ALLOWED = ("control", "capture")
-"""The rooms that may hold a socket: the control socket and the display's. Unix sockets only."""
+SOCKET_ALLOWED = ("control", "capture", "focus")
+"""The rooms that may hold a socket: the control socket, the display's, the compositor's. Unix sockets only."""
 PROCESSES_ALLOWED = os.path.join("admin", "engines.py")
 """The module that may start processes of an export; it is given pipes by ``multiprocessing``, no socket."""
 
@@ -176,8 +176,8 @@ STEALTH = re.compile(
     re.IGNORECASE,
 )
 ENVIRONMENT = {
-    "DESKTOP_LOGGER_HOME", "PATH", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_SESSION_ID", "XDG_SESSION_TYPE",
-    "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS", "USER", "USERNAME", "LISTEN_PID", "LISTEN_FDS",
+    "DESKTOP_LOGGER_HOME", "PATH", "DISPLAY", "SWAYSOCK", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_SESSION_ID",
+    "XDG_SESSION_TYPE", "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS", "USER", "USERNAME", "LISTEN_PID", "LISTEN_FDS",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
 }  # fmt: skip
 """Every variable that the source asks for by name: where things are, and never whether something is allowed."""

@@ -16,7 +16,7 @@ from typing import Any
 
 ENVIRONMENT = (
     "DBUS_SESSION_BUS_ADDRESS", "DESKTOP_LOGGER_HOME", "DISPLAY", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES",
-    "TZ", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE",
+    "SWAYSOCK", "TZ", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE",
 )  # fmt: skip
 """The only variables that reach a process of the daemon. No LD_PRELOAD, no PYTHON*, no PATH."""
 

@@ -4,6 +4,7 @@ This room belongs to the indicator process, which sees names and never a key. Al
 record of 16 bytes: three enums, three flags and a time. Names of applications end here.
 
 ``windows``        the focused window of an X display, and clicks by their time alone
+``sway``           the same under the Wayland compositor sway, without clicks
 ``accessibility``  AT-SPI: the focused element's role, the role under a point
 ``locks``          screen lockers and logind
 ``bus``            the D-Bus client under the two, which never waits

@@ -22,6 +22,7 @@ from .applications import LOCKERS, PROMPTS, Rule, is_one_of
 from .bus import Bus
 from .locks import Logind, Savers
 from .roles import role_of
+from .sway import Sway
 from .windows import Focused, Windows
 
 BEAT_S, QUIET_BEAT_S = 0.25, 1.0
@@ -33,7 +34,7 @@ _SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 class Watching:
     """Everything that observes, opened once, before the process gives up its right to open."""
 
-    def __init__(self, windows: Windows | None, session: Bus | None, system: Bus | None) -> None:
+    def __init__(self, windows: Windows | Sway | None, session: Bus | None, system: Bus | None) -> None:
         self.windows = windows
         self.access = Accessibility.open(session)
         self._locks: list[Savers | Logind] = []
@@ -54,10 +55,13 @@ class Watching:
     def open(cls) -> Watching:
         """Connect to what is there. Nothing of it is needed: what is not there is not known."""
         wayland = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("XDG_SESSION_TYPE") == "wayland"
-        windows = None
+        windows: Windows | Sway | None = None
         if os.environ.get("DISPLAY") and not wayland:  # under Wayland the X server knows only some of the windows
             with contextlib.suppress(Exception):  # python-xlib raises what it likes
                 windows = Windows()
+        if wayland and os.environ.get("SWAYSOCK"):
+            with contextlib.suppress(OSError):
+                windows = Sway()
         return cls(windows, Bus.open("SESSION"), Bus.open(_SYSTEM_BUS))
 
     def attend(self, rule: Rule, out: int) -> None:
@@ -138,6 +142,8 @@ class Watching:
             safety = Safety.UNSAFE
         if safety is None or None in locks:
             return None
+        if safety == Safety.SAFE and self.windows is not None and not self.windows.vouches:
+            safety = Safety.UNANSWERED
         flags = 0
         if rule.allows(names if focused is not None else None) and self._may_point(rule):
             flags |= attention.ALLOWED
@@ -147,11 +153,13 @@ class Watching:
 
     def _may_point(self, rule: Rule) -> bool:
         """Whether what lies under the pointer, which gets clicks and scrolling, may be recorded too."""
-        return rule.allows_all or self.windows is None or rule.allows(self.windows.pointed().names)
+        if rule.allows_all or self.windows is None:
+            return True
+        return all(rule.allows(one.names) for one in self.windows.under_pointer())
 
     def _point(self, rule: Rule, click: int) -> None:
         """Find out the role under the pointer, and tell it with the time of the click."""
-        assert self.windows is not None  # noqa: S101  only a display tells of clicks
+        assert isinstance(self.windows, Windows)  # noqa: S101  only a display tells of clicks
         pointed, (x, y) = self.windows.pointed(), self.windows.place()
         if self.access is None or pointed.pid is None or not rule.allows(pointed.names):
             self._tell_role(click, Role.UNKNOWN)

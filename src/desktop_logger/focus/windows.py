@@ -53,6 +53,9 @@ NOBODY = Focused((), None)
 class Windows:
     """A display connection of its own. Raises whatever python-xlib raises where there is no display."""
 
+    vouches = True
+    """Whether the focus that it tells of is for certain where the keys go."""
+
     def __init__(self) -> None:
         from Xlib import X
         from Xlib.error import XError
@@ -124,6 +127,10 @@ class Windows:
             return self._pointed[1]
         except self._XError:
             return NOBODY
+
+    def under_pointer(self) -> list[Focused]:
+        """What may be under the pointer: the one that is."""
+        return [self.pointed()]
 
     def is_quiet(self) -> bool:
         """Whether there has been no input for some seconds: asked of the server as a number, it tells nothing else."""
