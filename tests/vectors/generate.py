@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from desktop_logger.records.layout import CLICK, FOCUS, KEY, RECORD, TARGET, TASK
@@ -295,6 +296,10 @@ HEADERS: dict[str, dict[str, Any]] = {
 def malformed_parts(packed: bytes) -> dict[str, bytes]:
     """Plaintexts that are not what a part is; ``packed`` are three records."""
     size = len(packed).to_bytes(2, "little")
+    zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    unended = zstd.ZstdCompressor().compress(
+        bytes(48), mode=zstd.ZstdCompressor.FLUSH_BLOCK
+    )  # every byte, no last block
     return {
         "padding": b"\3\0" + size + packed + b"\0\0\1",
         "nothing-with-size": b"\0\0" + size + packed,
@@ -305,6 +310,7 @@ def malformed_parts(packed: bytes) -> dict[str, bytes]:
         "too-little": b"\4\0" + size + packed,
         "two-frames": b"\3\0" + (2 * len(packed)).to_bytes(2, "little") + 2 * packed,
         "cut": b"\3\0" + (len(packed) - 1).to_bytes(2, "little") + packed[:-1],
+        "unended": b"\3\0" + len(unended).to_bytes(2, "little") + unended,
     }
 
 
