@@ -192,11 +192,15 @@ modules() {
     cp drivers/input/evdev.ko drivers/input/misc/uinput.ko "$3/"
 }
 
-# The extra [learn]. The build of PyTorch that an index gives by default may bring gigabytes for graphics cards: then it
-# is for people to say which they want.
+# The extra [learn]. The build of PyTorch that an index gives by default may bring gigabytes for graphics cards: a CPU
+# build is taken where there is one; else it is for people to say which they want.
 learn() {
     python=$1/bin/python
     "$python" -c 'import matplotlib, sklearn, torch' 2>/dev/null && return
+    if ! "$python" -c 'import torch' 2>/dev/null; then
+        cpu=$("$python" -m pip index versions torch </dev/null 2>/dev/null | tr ', ' '\n\n' | grep '+cpu$' | head -n 1)
+        [ -z "$cpu" ] || "$python" -m pip install -q "torch==$cpu" </dev/null || say "pip could not install torch $cpu"
+    fi
     if ! "$python" -c 'import torch' 2>/dev/null; then
         wanted=$("$python" -m pip install -q --dry-run --report - 'torch>=2.4' </dev/null 2>/dev/null) ||
             fail "cannot fetch PyTorch" "is there a network?"
