@@ -51,9 +51,8 @@ def test_the_page_shows_the_figures_that_were_kept(tmp_path: Path) -> None:
     shutil.copytree(pages, tmp_path / "docs" / "explanation")
     shutil.copytree(Path(ROOT, "docs", "reference"), tmp_path / "docs" / "reference")
     kept, shown = json.loads((pages / "worth.json").read_text()), (pages / "worth.md").read_text()
-    for one in kept["figures"]:
-        start = f"| {one['seen']} | {one['model']} | {100 * one['accuracy']['value']:.1f} % | "
-        assert start in shown, "run: python -m desktop_logger.leakage.worth --table"
+    for line in worth.table([worth.Figure(**one) for one in kept["figures"]], worth.leaks(ROOT)):
+        assert line in shown, "run: python -m desktop_logger.leakage.worth --table"
     worth.lay_out(str(tmp_path))
     assert (tmp_path / "docs" / "explanation" / "worth.png").stat().st_size > 5000
     assert (tmp_path / "docs" / "explanation" / "worth.md").read_text().count("| raw |") == 2
