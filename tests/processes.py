@@ -20,28 +20,36 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from desktop_logger.records.layout import GAP, PRESSES, RECORD
-from desktop_logger.records.profiles import PROFILES
+from desktop_logger.records.layout import ACTIONS, COARSE_FORM, GAP, PRESSES, RECORD, SWITCHES, TARGETS
+from desktop_logger.records.profiles import PROFILES, SCOPES
 from tests.storage import Person
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?"
 STREAMS = [("events", "coarse"), ("bursts", "coarse"), ("coarse", "coarse"), ("bursts", "counts"), ("counts", "counts")]
+NOISY = (PRESSES, ACTIONS, SWITCHES, TARGETS)
 Observed = dict[str, Any]
 
 
 def texts(chance: random.Random) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Two inputs that are equal after classification and gridding, with times in whole seconds."""
+    """Two inputs that are equal after classification and gridding, with times in whole seconds.
+
+    The middle second is spent in something that does not say whether it is secure, so it is veiled.
+    """
     sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-    for second in (0, 1):
+    for second in (0, 1, 2):
+        where = {"focus": chance.choice(("thunderbird", "firefox", "nobody.knows")), "secure": False}
+        for side in sides:
+            side.append({"t": second, **where, "answered": second != 1})
         for _ in range(chance.randrange(4, 12)):
             for side in sides:
                 name = chance.choice(LETTERS)
                 side += [{"t": second, "key": name, "down": down} for down in (True, False)]
+        clicked = {"button": 1, "down": True, "role": chance.choice(("link", "button")), "click": "single"}
         shared: dict[str, Any] = chance.choice(
-            [{"key": "Return", "down": True}, {"button": 1, "down": True}, {"key": "BackSpace", "down": True}]
+            [{"key": "Return", "down": True}, clicked, {"key": "BackSpace", "down": True}]
         )
         for side in sides:
-            side.append({"t": second, **shared})
+            side += [{"t": second, **shared}, {"t": second, "task": 1, "outcome": "ok" if second else "begin"}]
         whole, part = chance.randrange(200, 900), chance.randrange(1, 100)
         sides[0].append({"t": second, "move": [whole, 0]})
         sides[1].extend([{"t": second, "move": [part, 0]}, {"t": second, "move": [whole - part, 0]}])
@@ -57,7 +65,7 @@ class Chain:
         path = os.path.join(self.folder.name, "input.jsonl")
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
-        grant = json.dumps(self.person.wire(own=own, release=release)).encode()
+        grant = json.dumps(self.person.wire(own=own, release=release, scopes=SCOPES, admin_scopes=SCOPES)).encode()
         epoch, kek = self.person.kek()
         records_out, records_in = os.pipe()
         grant_out, beat_out, key_out = (self._given(data) for data in (grant, None, None))
@@ -137,14 +145,23 @@ class Chain:
 
 
 def _shifted(data: bytes) -> list[tuple[int, ...]]:
-    """Records from the first one's time; of noisy counts only which there are, since noise is drawn anew."""
+    """Records from the first one's time; of noisy counts only which there are, since noise is drawn anew.
+
+    A veiled record bears the start of its minute as its time, which is the same in both runs. How long after the
+    segment's start the first record of either form came is a matter of the run, not of the input.
+    """
     records = [record for record in RECORD.iter_unpack(data) if record[1] != GAP]
-    if not records:
-        return []
-    if records[0][1] >= PRESSES:
-        return [(t, kind, code) for t, kind, code, *_ in records]
-    first = records[0][0]
-    return [(t - first, kind, code, a, b, c, d if n else 0) for n, (t, kind, code, a, b, c, d) in enumerate(records)]
+    first: dict[bool, int] = {}
+    found: list[tuple[int, ...]] = []
+    for t, kind, code, a, b, c, d in records:
+        if kind in NOISY:
+            found.append((t, kind, code))
+            continue
+        veiled = kind >= COARSE_FORM
+        since = d if veiled in first else 0
+        base = first.setdefault(veiled, t)
+        found.append((t if veiled else t - base, kind, code, a, b, c, since))
+    return found
 
 
 def observed(lines: list[dict[str, Any]], terms: tuple[str, str]) -> Observed:
