@@ -89,7 +89,7 @@ def example(text: str) -> str:
 
 def build() -> typer.Typer:
     """Add every command, in order."""
-    from . import admin, consent, data, datasets, learning, opening, service, subject, tasks
+    from . import admin, consent, data, datasets, insights, learning, opening, service, subject, tasks
 
     app.add_typer(consent.app, name="consent")
     app.command("join", epilog=example("desktop-logger join policy.signed.json"))(consent.join)
@@ -105,6 +105,7 @@ def build() -> typer.Typer:
     app.add_typer(admin.app, name="admin")
     app.add_typer(datasets.app, name="dataset")
     app.add_typer(learning.app, name="learn")
+    app.add_typer(insights.app, name="insights")
     app.command("demo", epilog=example("desktop-logger demo"))(subject.demo)
     return app
 

@@ -39,6 +39,8 @@ from desktop_logger.records.profiles import COUNT_HIGH, COUNT_LOW, COUNT_MINUTES
 
 Noise = Callable[[], int]
 """Draws one whole number to add to one count."""
+Draw = Callable[[int], bytes]
+"""Gives so many random bytes."""
 
 _MINUTE = COUNTS.grid_ms // EVENTS.grid_ms
 _SECOND = 1000 // EVENTS.grid_ms
@@ -48,35 +50,38 @@ _COUNTED = (("keyboard", PRESSES, len(KeyClass)), ("pointer", ACTIONS, len(Actio
 """Scope, kind of record and number of counts, in the order in which they come out."""
 
 
-def _below(limit: int) -> int:
-    """A whole number from 0 to ``limit - 1``, each equally likely; from the operating system."""
+def _below(limit: int, draw: Draw) -> int:
+    """A whole number from 0 to ``limit - 1``, each equally likely."""
     size = (limit - 1).bit_length()
     while True:
-        value = int.from_bytes(os.urandom(4), "little") & ((1 << size) - 1)
+        value = int.from_bytes(draw(4), "little") & ((1 << size) - 1)
         if value < limit:
             return value
 
 
-def _one_in_e(top: int, bottom: int) -> bool:
+def _one_in_e(top: int, bottom: int, draw: Draw) -> bool:
     """True with probability exp(-top/bottom), for 0 <= top <= bottom, without a floating-point number."""
     k = 1
-    while _below(bottom * k) < top:
+    while _below(bottom * k, draw) < top:
         k += 1
     return k % 2 == 1
 
 
-def laplace() -> int:
-    """One draw of the discrete Laplace distribution with ε = ``NOISE_PER_KEY``."""
-    top, bottom = NOISE_PER_KEY
+def laplace(epsilon: tuple[int, int] = NOISE_PER_KEY, draw: Draw = os.urandom) -> int:
+    """One draw of the discrete Laplace distribution: P(x) is proportional to exp(-ε·|x|).
+
+    ``epsilon`` is a fraction (by itself that of ``counts``); ``draw`` gives so many random bytes.
+    """
+    top, bottom = epsilon
     while True:
-        u = _below(bottom)
-        if not _one_in_e(u, bottom):
+        u = _below(bottom, draw)
+        if not _one_in_e(u, bottom, draw):
             continue
         whole = 0
-        while _one_in_e(1, 1):
+        while _one_in_e(1, 1, draw):
             whole += 1
         size = (u + bottom * whole) // top
-        negative = _below(2) == 1
+        negative = _below(2, draw) == 1
         if not (negative and size == 0):
             return -size if negative else size
 
