@@ -22,8 +22,9 @@ from desktop_logger.consent.terminal import Terminal
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, Refused, UsageError
 from desktop_logger.records import classes
 from desktop_logger.records.profiles import PROFILES
+from tests.people import PASSPHRASE, Person
 from tests.signing import HeldClock, Remembered, Scripted, home_in, signed
-from tests.unit.test_policy import ROOT, organisation
+from tests.unit.test_policy import ROOT, home_at, organisation
 
 FIELDS: dict[str, Any] = {
     "purpose": "model-training", "scopes": ["keyboard", "pointer"], "profile": "coarse", "category": None,
@@ -200,3 +201,30 @@ def test_the_names_of_a_request_are_those_of_the_program() -> None:
     for name in PROFILES:
         assert a_draft(profile=name).profile == name
     assert isinstance(Scripted(), Terminal)
+
+
+def test_the_whole_way_as_people_go_it(tmp_path: Path) -> None:
+    steward, person = str(tmp_path / "steward"), Person(str(tmp_path / "home"))
+    folder = create(steward, PASSPHRASE, Clock(), organisation="Example Works")
+    text = Path(folder.policy_file).read_bytes()
+    signed_policy, asked = tmp_path / "policy.signed.json", str(tmp_path / "ask.json")
+    signed_policy.write_bytes(policy.sign(text, folder.unlock(PASSPHRASE).controller))
+    FIELDS["purpose"] = policy.parse(text, "policy.toml").purposes[0].id
+    draft = tmp_path / "draft.json"
+    draft.write_text(json.dumps(FIELDS))
+    words = ("admin", "ask", str(draft), "--policy", str(signed_policy), "--dir", steward, "--out", asked)
+    assert "needs a terminal" in person.run(*words).stderr
+    child = person.terminal(*words)
+    child.expect("Passphrase: ")
+    child.sendline(PASSPHRASE)
+    assert "about 12 people" in child.read()
+    child.close()
+    assert child.exitstatus == 0
+    assert "no organisation's policy" in person.run("requests", asked).stderr
+    policy.adopt(home_at(person.home), signed_policy.read_bytes(), "policy")
+    assert "consent sign --request" in person.ok("requests", asked)
+    shown = person.sign(("keyboard", "pointer"), "", True, "--request", asked)
+    assert "about 12 people" in shown
+    report = json.loads(Path(person.home, "consent", "receipt.json").read_text())
+    assert report["event"]["expires"] - report["event"]["given"] == 14 * 86_400
+    assert json.loads(person.ok("consent", "status", "--json"))["valid"]
