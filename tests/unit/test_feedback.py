@@ -23,7 +23,7 @@ NGRAM = config.Config(kind="ngram", boosting=False)
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, rounds.Round]:
     """One round, made once: a model of people who write no mails, work with mails in it, and two second rounds."""
     place = tmp_path_factory.mktemp("round")
-    return place, rounds.play(str(place), 1, 16, NGRAM)
+    return place, rounds.play(str(place), 1, 12, NGRAM)
 
 
 def test_a_planted_weakness_is_found_and_the_request_helps(played: tuple[Path, rounds.Round]) -> None:

@@ -17,8 +17,8 @@ from desktop_logger.testing import office
 from tests.learning import change_card
 
 ROUNDS = {
-    "first": office.Plan(16, 1), "second": office.Plan(16, 1, first=1000),
-    "moved": office.Plan(16, 1, first=2000, jobs={"table": 9.0, "mail": 0.05, "letter": 0.05, "search": 0.05}),
+    "first": office.Plan(10, 1), "second": office.Plan(10, 1, first=1000),
+    "moved": office.Plan(10, 1, first=2000, jobs={"table": 9.0, "mail": 0.05, "letter": 0.05, "search": 0.05}),
 }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_rounds_that_cannot_be_compared_are_refused(rounds: dict[str, str], tmp_
 
 
 def test_a_card_says_what_is_too_thin(rounds: dict[str, str]) -> None:
-    splitting.split(rounds["second"], 0, 2)
+    splitting.split(rounds["second"], 0, 3)
     facts = folder.read_card(rounds["second"])
     said = thinness.thin(facts)
     assert "the split validation has nobody in it" in said
