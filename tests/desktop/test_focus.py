@@ -282,11 +282,12 @@ def _evening(
     def at(seconds: float) -> None:
         time.sleep(max(0.0, began + seconds - time.monotonic()))
 
+    at(1.2)
     xdotool("type", "--delay", 5, "before")
-    at(3.5)
+    at(4.2)
     answering.tell("focus secret")
     xdotool("type", "--delay", 5, secret)
-    at(6.0)
+    at(6.5)
     answering.tell("focus field")
     at(9.0)
     xdotool("type", "--delay", 5, "afterwards")
@@ -303,7 +304,7 @@ def test_a_password_leaves_no_record_not_even_how_long_it_was(
     for name, secret in (("short", "p"), ("long", "a much longer one 0123456789")):
         someone, sizes = _evening(tmp_path / name, display, answering, xdotool, secret)
         found = someone.inspect()
-        assert found["keys"] == {"TEXT": len("before") + len("afterwards")}
+        assert found["keys"] == {"TEXT": len("before") + len("afterwards")}, found["gaps"]
         assert [gap["reason"] for gap in found["gaps"]] == ["secure"]
         lines = someone.ok("inspect", "--events", "--json", passphrase=PASSPHRASE).splitlines()
         kinds = [(line["record"], line.get("class"), line.get("reason")) for line in map(json.loads, lines)]
