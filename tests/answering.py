@@ -88,8 +88,12 @@ class Answering:
         self.process = subprocess.Popen(
             [sys.executable, __file__, name], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.window = self._answered()
-        """The id of its window."""
+        try:
+            self.window = self._answered()
+            """The id of its window."""
+        except BaseException:
+            self.end()
+            raise
 
     def tell(self, line: str) -> None:
         assert self.process.stdin
@@ -99,7 +103,7 @@ class Answering:
 
     def _answered(self) -> str:
         assert self.process.stdout
-        ready, _, _ = select.select([self.process.stdout], [], [], 20)
+        ready, _, _ = select.select([self.process.stdout], [], [], 120)
         assert ready, "the answering application did not answer"
         word, window = self.process.stdout.readline().split()
         assert word == "ok"
@@ -108,7 +112,8 @@ class Answering:
     def end(self) -> None:
         if self.process.poll() is None:
             with contextlib.suppress(OSError, AssertionError, ValueError):
-                self.tell("end")
+                self.process.stdin.write("end\n")  # type: ignore[union-attr]
+                self.process.stdin.flush()  # type: ignore[union-attr]
             try:
                 self.process.wait(60)
             except subprocess.TimeoutExpired:
