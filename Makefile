@@ -28,9 +28,9 @@ lint: install ## ruff, mypy --strict and the layers of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --cache-dir .cache/import_linter
 
-test: lint ## everything that must hold, in under ten minutes on two cores
+test: install ## everything that must hold, in under ten minutes on two cores
 	@sh $(SETUP) packages test
-	@sh $(SETUP) guest
+	@sh $(SETUP) guest & $(MAKE) --no-print-directory lint; linted=$$?; wait; exit $$linted
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: install ## tables of cost and size, beside the usual script, from one run
