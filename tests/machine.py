@@ -104,7 +104,8 @@ class Recording(RuleBasedStateMachine):
     def crash(self, role: str) -> None:
         self.done[f"crash of {role}"] += 1
         time.sleep(CAUTIOUS)
-        pid = self.person.status()["pids"][role]
+        before = self.person.status()["pids"]
+        pid = before[role]
         if pid is None:
             return
         os.kill(pid, signal.SIGKILL)
@@ -112,7 +113,7 @@ class Recording(RuleBasedStateMachine):
             wait_until(lambda: not any(self.person.status()["pids"].values()), 10, "the end of everything")
             self.runs = self.paused = False
         elif not self.paused:
-            wait_until(lambda: self.person.status()["pids"]["capture"] is None, 8, "the end of capture")
+            wait_until(lambda: self.person.status()["pids"]["capture"] != before["capture"], 8, "the end of capture")
             self.person.run("resume")  # somebody asks for it, so that no back-off is waited for
             wait_until(lambda: self.person.status()["state"] == "recording", 40, "recording again")
 
