@@ -35,20 +35,34 @@ MACHINES = {
         "open": 2, "socket": 41, "connect": 42, "bind": 49, "listen": 50, "socketpair": 53, "execve": 59, "creat": 85,
         "mkdir": 83, "ptrace": 101, "openat": 257, "mkdirat": 258, "process_vm_readv": 310, "process_vm_writev": 311,
         "bpf": 321, "execveat": 322, "io_uring_setup": 425, "openat2": 437, "seccomp": 317,
+        "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240, "add_key": 248, "request_key": 249, "keyctl": 250,
+        "pidfd_getfd": 438, "truncate": 76, "chmod": 90, "chown": 92, "lchown": 94, "utime": 132, "setxattr": 188,
+        "lsetxattr": 189, "removexattr": 197, "lremovexattr": 198, "utimes": 235, "fchownat": 260, "futimesat": 261,
+        "fchmodat": 268, "utimensat": 280, "fchmodat2": 452,
     }),
     "aarch64": Machine(0xC00000B7, {
         "socket": 198, "socketpair": 199, "bind": 200, "listen": 201, "connect": 203, "execve": 221, "mkdirat": 34,
         "openat": 56, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "bpf": 280, "execveat": 281,
         "io_uring_setup": 425, "openat2": 437, "seccomp": 277,
+        "shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180, "add_key": 217, "request_key": 218, "keyctl": 219,
+        "pidfd_getfd": 438, "truncate": 45, "setxattr": 5, "lsetxattr": 6, "removexattr": 14, "lremovexattr": 15,
+        "fchmodat": 53, "fchownat": 54, "utimensat": 88, "fchmodat2": 452,
     }),
 }  # fmt: skip
 
 _ALWAYS = ("ptrace", "process_vm_readv", "process_vm_writev", "bpf", "io_uring_setup")
+_LEAVES_WORD = ("shmget", "semget", "msgget", "mq_open", "add_key", "request_key", "keyctl", "pidfd_getfd")
+"""Places in the kernel where others could find something without a file or a socket."""
+_MARKS_FILES = (
+    "truncate", "chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "futimesat",
+    "utimensat", "setxattr", "lsetxattr", "removexattr", "lremovexattr",
+)  # fmt: skip
+"""What changes a file by its path without opening it; Landlock knows of truncating only."""
 
 UNPLUGGED = "unplugged"
 """No socket of another family than AF_UNIX, and none of the calls that reach into other processes."""
 SHUT = "shut"
-"""Also no socket at all and no execution of a program."""
+"""Also no socket at all, no program, no file marked by its path, and nothing left in the kernel for others."""
 SHUT_AND_DRY = "shut and dry"
 """Also no file opened for writing."""
 
@@ -69,7 +83,8 @@ def _instructions(kind: str, machine: Machine) -> Iterator[tuple[int, int, int, 
     shut = kind != UNPLUGGED
     refused = [name for name in _ALWAYS if name in calls]
     if shut:
-        refused += ["socket", "socketpair", "connect", "bind", "listen", "execve", "execveat"]
+        refused += ["socket", "socketpair", "connect", "bind", "listen", "execve", "execveat", *_LEAVES_WORD]
+        refused += [name for name in _MARKS_FILES if name in calls]
     if kind == SHUT_AND_DRY:
         refused += [name for name in ("creat", "mkdir", "mkdirat", "openat2") if name in calls]
     for name in refused:
