@@ -190,7 +190,9 @@ def _made(name: str) -> list[bytes]:
         made = [raw(RAW_KEY, 54), raw(RAW_BUTTON, 1), raw(RAW_MOTION, axes=(5, 0.5)), state(4, 1), notice(1)]
         return [b"".join(made), *made]
     if name == "request":
-        return [json.dumps({"verb": verb}).encode() for verb in control.VERBS] + [b'{"verb":"pause","seconds":900}']
+        return [json.dumps({"verb": verb}).encode() for verb in control.VERBS] + [
+            b'{"verb":"pause","seconds":900}', b'{"verb":"begin","task":"invoice"}', b'{"verb":"end","outcome":"ok"}',
+        ]  # fmt: skip
     if name == "policy":
         return [_shipped("config", file) for file in ("personal.toml", "policy.example.toml")]
     if name == "replay":
