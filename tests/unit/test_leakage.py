@@ -265,7 +265,7 @@ def test_a_network_finds_text_and_people_that_were_planted() -> None:
     pytest.importorskip("torch", reason="NOT TESTED: PyTorch is not installed (pip install 'desktop-logger[learn]')")
     from desktop_logger.leakage import recurrent
 
-    sizes = measuring.Networks(32, 20, 8, 6)
+    sizes = measuring.Networks(32, 20, 8, 14)
 
     def lacks(pair_ms: int, what: str) -> float:
         people = [(one.times, one.symbols) for one in synthetic.writers(10, 900, pair_ms=pair_ms)]
