@@ -50,10 +50,10 @@ def team(
     admin: Annotated[str, typer.Option("--admin", help="The admin folder that made it.", metavar="DIR")],
     as_json: AsJson = False,
 ) -> None:
-    """See where tools get in the way, by kind of element and application. Nobody can be singled out.
+    """See where tools get in the way, by kind of element and application, with noise that hides any one person.
 
-    One fixed answer an export, with noise that hides any one person (differential privacy, ε = 1), and only what fewer
-    than the policy's minimum group could not have made. Asking again gives the same numbers. There is nothing to narrow
+    One fixed answer an export (differential privacy, ε = 1), and only what fewer than the policy's minimum group could
+    not have made. Asking again gives the same numbers. There is nothing to narrow
     it by. Run by the data steward, whose lineage tells people apart; the answer is what a team gets.
     """
     from desktop_logger.insights import saying
