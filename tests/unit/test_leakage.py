@@ -478,6 +478,21 @@ def test_volunteers_presses_are_those_that_the_program_records(tmp_path: Path) -
     assert all(product.class_of_symbol(symbol) for symbol in one.symbols)
 
 
+def test_volunteers_sessions_are_labelled_by_a_table(tmp_path: Path) -> None:
+    for name in ("ann.1", "ann.2", "bob.1"):
+        line = json.dumps({"t": 1, "key": name[0], "down": True})
+        (tmp_path / f"{name}.jsonl").write_text(line + "\n", encoding="utf-8")
+    assert volunteers.labelled(str(tmp_path)) == {}
+    table = tmp_path / "labels.csv"
+    table.write_text("person,attribute,value\nann,role,clerk\nann,desk,left\nbob,role,nurse\n", encoding="utf-8")
+    found = volunteers.labelled(str(tmp_path))
+    assert [(one.symbols, one.label) for one in found["role"]] == [(["a"], "clerk"), (["a"], "clerk"), (["b"], "nurse")]
+    assert [one.writer for one in found["desk"]] == ["ann", "ann"]
+    table.write_text("who,what\nann,clerk\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"labels\.csv"):
+        volunteers.labelled(str(tmp_path))
+
+
 def test_public_research_sets_are_read_in_their_own_formats(tmp_path: Path) -> None:
     villani, aalto, cmu = (
         tmp_path / name for name in ("free_text.csv", "1_keystrokes.txt", "DSL-StrongPasswordData.csv")
