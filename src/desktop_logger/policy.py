@@ -191,7 +191,8 @@ class Applications(Model):
     """Which applications are recorded; input into any other is a gap, and nothing of it is kept.
 
     A name is what an application calls itself (the words of WM_CLASS, or the app id), in small letters; ``*`` at one
-    end stands for anything.
+    end stands for anything. Where nobody can say which one is in front (Wayland), ``allow`` lets nothing through, and
+    ``deny`` what ``unanswered`` says.
     """
 
     mode: Literal["all", "allow", "deny"] = "allow"
@@ -251,8 +252,8 @@ class Policy(Model):
     applications: Applications = Applications()
     """Which applications are recorded. Left out, none is."""
     unanswered: Literal["coarse", "nothing"] = "coarse"
-    """What is recorded while nobody can tell whether the focused field is a password field: ``coarse`` form at most, or
-    nothing. There is no laxer value."""
+    """What is recorded while nobody can tell whether the focused field is a password field (or, under a list that
+    denies, which application it is in): ``coarse`` form at most, or nothing. There is no laxer value."""
     categories: Annotated[dict[Pattern, CategoryName], Field(max_length=200)] = {}
     """Application → category for the scope ``context``; goes before the table that ships with the program
     (``config/categories.toml``). An application in neither is ``other``."""

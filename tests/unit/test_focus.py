@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from desktop_logger.focus.accessibility import Facts, judged
+from desktop_logger.focus.accessibility import Accessibility, Facts, judged
 from desktop_logger.focus.applications import LOCKERS, PROMPTS, Rule, is_one_of
+from desktop_logger.focus.bus import Bus
 from desktop_logger.focus.roles import role_of
+from desktop_logger.focus.watching import Watching, lacking
+from desktop_logger.records import attention
 from desktop_logger.records.applications import Applications
 from desktop_logger.records.classes import Category, Role, Safety
 from tests.granted import grant
@@ -61,3 +64,44 @@ def test_a_rule_crosses_the_pipe_whole() -> None:
     assert not rule.allows(("x", "keepassxc"))
     assert not rule.allows(None)  # a list cannot be kept where nobody says what has the focus
     assert b"\n" not in rule.to_wire()
+
+
+def test_what_is_missing_has_a_word_and_every_word_says_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lacking(None, None, None) == ["session-bus", "windows"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert lacking(None, None, None) == ["library", "windows"]
+    bus = Bus(None, None)
+    assert lacking(None, bus, None) == ["accessibility", "windows"]
+    assert {"library", "session-bus", "accessibility", "windows"} == set(attention.LACKS)
+    assert all("so " in said for said in attention.LACKS.values())
+
+
+@pytest.mark.parametrize(
+    ("mode", "answered", "safety", "allowed"),
+    [
+        ("all", Safety.SAFE, Safety.SAFE, True),
+        ("deny", Safety.SAFE, Safety.UNANSWERED, True),  # it may be one of the list: no more than where nobody answers
+        ("deny", Safety.UNANSWERED, Safety.UNANSWERED, True),
+        ("deny", Safety.UNSAFE, Safety.UNSAFE, True),
+        ("deny", Safety.UNKNOWN, Safety.UNKNOWN, True),
+        ("allow", Safety.SAFE, Safety.SAFE, False),
+    ],
+)
+def test_where_nobody_can_say_which_application_it_is(
+    mode: str, answered: Safety, safety: Safety, allowed: bool
+) -> None:
+    """As under Wayland: no windows."""
+
+    class Answering(Accessibility):
+        def __init__(self) -> None:
+            pass
+
+        def verdict(self) -> Safety | None:
+            return answered
+
+    one = Watching(None, None, None)
+    one.access = Answering()
+    found = one._state(Rule(False, Applications(mode, () if mode == "all" else ("keepassxc",)), {}), None)
+    assert found is not None
+    assert found[0] is safety
+    assert bool(found[2] & attention.ALLOWED) is allowed

@@ -25,12 +25,18 @@ RELEASED = {
     ("organisation", 2, "de"): "ec33c0c7282e371a47549054f8d05c6eee171c7500e968570600ec1efd56dbf2",
     ("organisation", 2, "en"): "b021fd1a267229ab0a092482b963f60bdfecd4b60785d8b969f3ee541b53c9e6",
     ("organisation", 2, "fr"): "5100f5a7bac83dd9569f6c22595ed249084b07fd134941ab3d3a881a8f75543d",
+    ("organisation", 3, "de"): "8b42d0f73b96b875ecda990620524f13e2a7acd8555f166a922839d184f58f60",
+    ("organisation", 3, "en"): "43ca2491a5a5ed16d7fdc0ef78fb801a2a9abd4ae113b11b392696dcfa3316ea",
+    ("organisation", 3, "fr"): "839652934956671e17a0a6eed0d279a0464a1a8f08a5b4e910a0e9f61f96d00c",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
     ("personal", 2, "de"): "2df8160642fc38b25890c85dae59fd31007ff56d08393c930c1a08fbb3a3cd40",
     ("personal", 2, "en"): "c878829d8f33f55e872f7590e7eddb0df6e7ef352b9e21a03b0c85b12d06e025",
     ("personal", 2, "fr"): "13ffbbbe4e1bfeba94ffce30297bb820263db7bd6c17c0c98f75817901969156",
+    ("personal", 3, "de"): "16be847cfe51d4d24b348ed728a5da64fa41f9d6e62e53ebcdb50d7ef9d3edda",
+    ("personal", 3, "en"): "5c3ca64a6066950afce0daca176af1344409c085faa72c1c224178c14bc2fb75",
+    ("personal", 3, "fr"): "0fd9545b2e3326d0ffc79253949e55e8d0d0c19c2748a299f27bf861c5f58099",
 }
 """A released notice never changes: another text is another version."""
 
@@ -88,6 +94,29 @@ def test_a_notice_says_what_it_must(name: str) -> None:
         ):  # fmt: skip
             flat = " ".join(notice.rest.split())
             assert all(" ".join(one.split()) in flat for one in words_of_it), notice.language
+
+
+@pytest.mark.parametrize("name", ["personal", "organisation"])
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("asked about each thing apart", "Context, target, task", "from a closed list, never its name",
+                "shown before you sign", "Wayland")),
+        ("de", ("nach jedem einzeln gefragt", "Kontext, Ziel, Aufgabe", "aus einer festen Liste, nie sein Name",
+                "bevor Sie unterschreiben", "Wayland")),
+        ("fr", ("chaque chose à part", "Contexte, cible, tâche", "d'une liste fermée, jamais son nom",
+                "avant de signer", "Wayland")),
+    ],
+)  # fmt: skip
+def test_the_notice_in_force_says_every_scope_and_what_is_left_out(
+    name: str, language: str, said: tuple[str, ...]
+) -> None:
+    ours = policy.load_personal()[0] if name == "personal" else None
+    theirs = policy.parse(organisation(sealing.Signer.generate()).encode(), "x") if ours is None else ours
+    notice = notices.load(name, theirs.notice.version, language)
+    flat = " ".join(notice.rest.split())
+    assert all(words_of_it in flat for words_of_it in said if words_of_it != "bevor Sie unterschreiben"), notice.path
+    assert said[3] in flat or "vor der Unterschrift" in flat
 
 
 def test_the_ceremony_says_the_same_things_in_every_language() -> None:
@@ -163,3 +192,38 @@ def test_a_policy_in_words_names_readers_with_their_fingerprints(language: str) 
     assert sealing.fingerprint(reader.public) in text
     assert "Example Works" in text
     assert "emotion-inference" in text
+
+
+@pytest.mark.parametrize("language", notices.LANGUAGES)
+def test_a_policy_in_words_names_every_program_task_and_kind_that_it_lists(language: str) -> None:
+    ours = policy.load_personal()[0]
+    text = policy_in_words(ours, language)
+    assert all(name in text for name in ours.applications.names)
+    short = policy_in_words(ours, language, brief=True)
+    left = str(len(ours.applications.names) - 10)
+    assert ours.applications.names[9] in short
+    assert ours.applications.names[10] not in short
+    assert left in short
+    assert "desktop-logger consent show" in short
+    offered = policy.Text(en="an invoice", de="eine Rechnung", fr="une facture")
+    more = {
+        "scopes": SCOPES,
+        "tasks": (policy.Task(id="invoice", text=offered),),
+        "categories": {"our-crm": "business"},
+    }
+    every = policy_in_words(ours.model_copy(update=more), language)
+    assert offered.spoken(language) in every
+    assert "our-crm (business)" in every
+    for mode, key in (("all", "apps_all"), ("allow", "apps_none")):
+        alone = ours.model_copy(update={"applications": policy.Applications(mode=mode), "unanswered": "nothing"})  # type: ignore[arg-type]
+        said = policy_in_words(alone, language)
+        assert words.say(language, key) in said
+        assert words.say(language, "unanswered_nothing") in said
+
+
+@pytest.mark.parametrize("language", notices.LANGUAGES)
+def test_every_scope_is_explained_before_it_is_asked_about(language: str) -> None:
+    for name in SCOPES:
+        text = words.say(language, f"about_{name}", tasks="an invoice")
+        assert text.startswith(words.SCOPES[language][name])
+        assert len(text) <= 130

@@ -104,8 +104,8 @@ class Ceremony:
         if before:
             answers = self._answers_again(before)
         else:
-            self.terminal.say(policy_in_words(self.policy, self.language) + "\n")
-            scopes = tuple(name for name in self.policy.scopes if self._yes(f"record_{name}"))
+            self.terminal.say(policy_in_words(self.policy, self.language, brief=True) + "\n")
+            scopes = tuple(name for name in self.policy.scopes if self._scope(name))
             answers = Answers(scopes, self._profile() if scopes else "", self._purposes() if scopes else ())
         if not answers.scopes:
             raise Refused("nothing was chosen, so nothing was signed", "Nothing was written. That is a fine answer.")
@@ -163,6 +163,12 @@ class Ceremony:
     def _yes(self, key: str, **holes: object) -> bool:
         return words.affirms(self.language, self.terminal.ask(self._say(key, **holes)))
 
+    def _scope(self, name: str) -> bool:
+        """Say what a scope is, and ask about it."""
+        tasks = words.listed(self.language, (one.text.spoken(self.language) for one in self.policy.tasks), brief=True)
+        self.terminal.say(self._say(f"about_{name}", tasks=tasks))
+        return self._yes(f"record_{name}")
+
     def _profile(self) -> str:
         offered = [one.name for one in PROFILES.values() if may_become(self.policy.ceiling, one)]
         self.terminal.say("\n" + self._say("choose"))
@@ -198,7 +204,7 @@ class Ceremony:
         scopes = tuple(
             name
             for name in self.policy.scopes
-            if (name in before.left.scopes if name in before.asked else self._yes(f"record_{name}"))
+            if (name in before.left.scopes if name in before.asked else self._scope(name))
         )
         profile = max(before.left.profile, self.policy.profile.ceiling, key=lambda name: PROFILES[name].rank)
         return Answers(scopes, profile, self._purposes(renewing.purposes(before, self.policy)) if scopes else ())
@@ -410,8 +416,8 @@ def save_copy(place: str, receipt_id: str, data: bytes) -> str:
     return path
 
 
-def policy_in_words(policy: policies.Policy, language: str) -> str:
-    """The policy as lines that a person can check."""
+def policy_in_words(policy: policies.Policy, language: str, *, brief: bool = False) -> str:
+    """The policy as lines that a person can check. ``brief``: of long lists only the first names."""
 
     def say(key: str, **holes: object) -> str:
         return words.say(language, key, **holes)
@@ -431,6 +437,7 @@ def policy_in_words(policy: policies.Policy, language: str) -> str:
         lines.append(say("dpo", name=policy.dpo.name, contact=policy.dpo.contact))
     purposes = "; ".join(one.text.spoken(language) for one in policy.purposes)
     lines.append(say("asked_for", scopes=words.scopes(language, policy.scopes), purposes=purposes))
+    lines += _programs_in_words(policy, language, brief=brief)
     if policy.named_commands:
         lines.append(say("commands"))
     if policy.injected == "record":
@@ -455,6 +462,22 @@ def policy_in_words(policy: policies.Policy, language: str) -> str:
         lines.append(say("legal", text=policy.legal_basis))
     lines += [say("paper", title=one.title) for one in (policy.dpia, policy.works_agreement) if one]
     return "\n".join(lines)
+
+
+def _programs_in_words(policy: policies.Policy, language: str, *, brief: bool) -> list[str]:
+    """In which programs and fields, and what the policy calls their kinds and people's tasks."""
+    mode, names = policy.applications.mode, words.listed(language, policy.applications.names, brief=brief)
+    lines = [words.say(language, f"apps_{mode}" if names or mode != "allow" else "apps_none", names=names)]
+    if mode == "deny":
+        lines.append(words.say(language, f"apps_deny_{policy.unanswered}"))
+    lines.append(words.say(language, f"unanswered_{policy.unanswered}"))
+    if "context" in policy.scopes and policy.categories:
+        pairs = (f"{name} ({kind})" for name, kind in policy.categories.items())
+        lines.append(words.say(language, "sorted", names=words.listed(language, pairs, brief=brief)))
+    if policy.tasks and not brief:
+        tasks = words.listed(language, (one.text.spoken(language) for one in policy.tasks), brief=False)
+        lines.append(words.say(language, "about_task", tasks=tasks))
+    return lines
 
 
 def _subject(keys: identity.Identity, device: sealing.Signer, receipt_id: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .words_french import FRENCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from desktop_logger.policy import Recipient
 
 _EN = {
@@ -20,6 +22,21 @@ _EN = {
     "record_context": "Record context? [y/N]",
     "record_target": "Record target? [y/N]",
     "record_task": "Record task? [y/N]",
+    "about_keyboard": "keyboard: the kind of each key that you press, and when; never which key.",
+    "about_pointer": "pointer: clicks, scrolling and how far it moves; never where it is.",
+    "about_context": "context: the kind of program in front (browser, mail …); never its name, a title or an address.",
+    "about_target": "target: the kind of element that you click (button, link …); never its name, content or place.",
+    "about_task": "task: only what you say yourself that you begin and end, from this list: {tasks}.",
+    "apps_all": "Recorded in every program.",
+    "apps_allow": "Recorded only in these programs: {names}. In any other, nothing.",
+    "apps_none": "No program is on the list of those that are recorded, so nothing is.",
+    "apps_deny": "Recorded in every program but these: {names}.",
+    "apps_deny_coarse": "Where nobody can say which program is in front (Wayland), in the coarsest form at most.",
+    "apps_deny_nothing": "Where nobody can say which program is in front (Wayland), nothing.",
+    "unanswered_coarse": "Where nobody can tell whether a field is for a password, in the coarsest form at most.",
+    "unanswered_nothing": "Where nobody can tell whether a field is for a password, nothing is recorded.",
+    "sorted": "Kinds that this policy gives to programs itself: {names}.",
+    "and_more": "and {count} more (all of them: desktop-logger consent show)",
     "profile": "Profile [{default}]:",
     "purpose": "Let {organisation} use it to {purpose}? [y/N]",
     "new_passphrase": "New passphrase:",
@@ -156,6 +173,21 @@ _DE = {
     "record_context": "Kontext aufzeichnen? [j/N]",
     "record_target": "Ziel aufzeichnen? [j/N]",
     "record_task": "Aufgabe aufzeichnen? [j/N]",
+    "about_keyboard": "Tastatur: welche Art Taste Sie drücken, und wann; nie welche Taste.",
+    "about_pointer": "Zeiger: Klicks, Scrollen und wie weit er sich bewegt; nie, wo er ist.",
+    "about_context": "Kontext: die Art des Programms vorn (Browser, Mail …); nie Name, Titel oder Adresse.",
+    "about_target": "Ziel: die Art des Elements, das Sie klicken (Knopf, Link …); nie Name, Inhalt oder Ort.",
+    "about_task": "Aufgabe: nur, was Sie selbst als begonnen und beendet angeben, aus dieser Liste: {tasks}.",
+    "apps_all": "Aufgezeichnet in jedem Programm.",
+    "apps_allow": "Aufgezeichnet nur in diesen Programmen: {names}. In jedem anderen nichts.",
+    "apps_none": "Kein Programm steht auf der Liste der aufgezeichneten; also wird nichts aufgezeichnet.",
+    "apps_deny": "Aufgezeichnet in jedem Programm außer diesen: {names}.",
+    "apps_deny_coarse": "Wo niemand sagen kann, welches Programm vorn ist (Wayland), höchstens in der gröbsten Form.",
+    "apps_deny_nothing": "Wo niemand sagen kann, welches Programm vorn ist (Wayland), nichts.",
+    "unanswered_coarse": "Wo niemand weiß, ob ein Feld für ein Passwort ist, höchstens in der gröbsten Form.",
+    "unanswered_nothing": "Wo niemand weiß, ob ein Feld für ein Passwort ist, wird nichts aufgezeichnet.",
+    "sorted": "Arten, die diese Regelung Programmen selbst gibt: {names}.",
+    "and_more": "und {count} weitere (alle: desktop-logger consent show)",
     "profile": "Profil [{default}]:",
     "purpose": "Darf {organisation} es nutzen, um {purpose}? [j/N]",
     "new_passphrase": "Neue Passphrase:",
@@ -283,6 +315,9 @@ _DE = {
     "note_no_tracer": "Hinweis: Dieses System sagt nicht, ob ein Debugger mitliest.",
 }
 
+_FEW = 10
+"""Names of a list that the ceremony's own screen has room for; the whole notice has them all."""
+
 TEXTS = {"en": _EN, "de": _DE, "fr": FRENCH}
 
 SCOPES = {
@@ -311,6 +346,14 @@ def answers(language: str, answer: str) -> bool:
 def scopes(language: str, names: tuple[str, ...] | list[str]) -> str:
     """Scopes as people read them."""
     return " + ".join(SCOPES[language][name] for name in names)
+
+
+def listed(language: str, names: Iterable[str], *, brief: bool) -> str:
+    """Names one after another; ``brief``: of a long list only the first, and how many more there are."""
+    every = list(names)
+    if brief and len(every) > _FEW + 1:
+        every = [*every[:_FEW], say(language, "and_more", count=len(every) - _FEW)]
+    return ", ".join(every)
 
 
 def holders(language: str, recipient: Recipient) -> str:

@@ -31,6 +31,22 @@ STOOD_STILL_S = 2.0
 _SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 
 
+def lacking(windows: Windows | None, session: Bus | None, access: Accessibility | None) -> list[str]:
+    """Why less is known than could be.
+
+    ``library``, ``session-bus``, ``accessibility``: nobody tells what a field is, nor the role under a click.
+    ``windows``: nobody tells which application is in front.
+    """
+    found = []
+    if session is None:
+        from importlib.util import find_spec
+
+        found.append("session-bus" if find_spec("jeepney") else "library")
+    elif access is None:
+        found.append("accessibility")
+    return found + (["windows"] if windows is None else [])
+
+
 class Watching:
     """Everything that observes, opened once, before the process gives up its right to open."""
 
@@ -45,6 +61,8 @@ class Watching:
             self._locks.append(Logind(system))
         if self.access is not None:
             self._buses.append(self.access.bus)
+        self.lacks = lacking(windows, session, self.access)
+        """What is missing here, in closed words."""
         self._rule: Rule | None = None
         self._out = -1
         self._last: tuple[Safety, Category, int] | None = None
@@ -145,7 +163,11 @@ class Watching:
         if safety == Safety.SAFE and self.windows is not None and not self.windows.vouches:
             safety = Safety.UNANSWERED
         flags = 0
-        if rule.allows(names if focused is not None else None) and self._may_point(rule):
+        if focused is None and rule.applications.mode == "deny":
+            # Nobody can say which application it is: it may be one of the list, so no more than where nobody answers.
+            flags |= attention.ALLOWED
+            safety = Safety.UNANSWERED if safety is Safety.SAFE else safety
+        elif rule.allows(names if focused is not None else None) and self._may_point(rule):
             flags |= attention.ALLOWED
         if any(locks) or is_one_of(names, LOCKERS):
             flags |= attention.LOCKED
