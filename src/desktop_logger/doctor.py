@@ -194,7 +194,7 @@ def _no_bus() -> tuple[str, str]:
     try:
         import jeepney
     except ImportError:
-        return "no library for the session bus", "Run: pip install 'desktop-logger[tray]'"
+        return "no library for the session bus (jeepney)", "Run: pip install 'desktop-logger[desktop]'"
     return f"the session bus does not answer (jeepney {jeepney.__version__})", "Log in to a graphical session again."
 
 
@@ -222,13 +222,14 @@ def _tray(bus: Bus | None) -> Finding:
 
 
 def _accessibility(bus: Bus | None) -> Finding:
-    if bus is None:
-        return Finding("accessibility", False, *_no_bus(), False)
-    if not _owned(bus, "org.a11y.Bus"):
-        return Finding(
-            "accessibility", False, "no accessibility bus: no field can be told",
-            "Install at-spi2-core, then log in again.", False,
-        )  # fmt: skip
+    """Whether elements can be told (AT-SPI), and what it costs where they cannot."""
+    from .records.attention import UNTOLD
+
+    if bus is None or not _owned(bus, "org.a11y.Bus"):
+        why, remedy = (
+            ("no accessibility bus (AT-SPI)", "Install at-spi2-core, then log in again.") if bus else _no_bus()
+        )
+        return Finding("accessibility", False, f"{why}: {UNTOLD}", remedy, False)
     is_on = _switched_on(bus)
     return Finding(
         "accessibility", is_on, "switched on" if is_on else "there, but switched off: Qt and Chromium say nothing",

@@ -117,7 +117,8 @@ def test_somebody_elses_hands(person: Person) -> None:
 def test_the_bus_with_and_without_a_tray(person: Person) -> None:
     del person.env["DBUS_SESSION_BUS_ADDRESS"]
     found = findings(person, 0)
-    assert found["tray and notifications"]["found"] == found["accessibility"]["found"] == "no session bus"
+    assert found["tray and notifications"]["found"] == "no session bus"
+    assert found["accessibility"]["found"].startswith("no session bus: no password field is recognised")
     dead = findings(person, 0, DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent/bus")
     assert "does not answer" in dead["tray and notifications"]["found"]
     desktop = Desktop()
@@ -150,6 +151,15 @@ def test_whether_accessibility_is_switched_on(person: Person, accessible: str) -
         assert findings(person, 0, DBUS_SESSION_BUS_ADDRESS=desktop.address)["accessibility"]["ok"]
     finally:
         desktop.stop()
+
+
+def test_without_the_library_of_the_bus_it_says_what_that_costs(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['jeepney'] = None\n")
+    found = findings(person, 0, PYTHONPATH=str(tmp_path), DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent/bus")
+    for name in ("tray and notifications", "accessibility"):
+        assert "no library for the session bus (jeepney)" in found[name]["found"]
+        assert found[name]["remedy"] == "Run: pip install 'desktop-logger[desktop]'"
+    assert "coarse form at most" in found["accessibility"]["found"]
 
 
 def test_the_name_on_path(person: Person, tmp_path: Path) -> None:

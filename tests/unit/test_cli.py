@@ -106,7 +106,7 @@ def test_status_has_the_keys_that_scripts_rely_on(tmp_path: object) -> None:
     assert set(report["pids"]) == {"supervisor", "capture", "writer", "indicator"}
     assert {
         "backend", "consent", "indicator", "kek", "logger_on_path", "pids", "profile", "sandbox", "scopes", "state",
-        "store", "warnings",
+        "lacks", "store", "warnings",
     } <= set(report)  # fmt: skip
     assert set(report["store"]) == {"segments", "bytes"}
     assert set(report["consent"]) == {"state", "expires"}

@@ -87,7 +87,7 @@ def status() -> dict[str, Any]:
         "profile": None, "scopes": [], "indicator": None, "task": None,
         "consent": {"state": "unverified", "expires": None}, "store": _store(place.segments),
         "kek": _kek(place.kek), "sandbox": {}, "logger_on_path": foreign_logger() is None,
-        "warnings": [],
+        "lacks": [], "warnings": [],
     }  # fmt: skip
     try:
         report.update(control.ask(place, {"verb": "status"}))
@@ -201,6 +201,10 @@ def _say_status(report: dict[str, Any]) -> str:
     if report["kek"]:
         where = {"keyring": "in your keyring", "file": "in a file of yours"}[report["kek"]]
         lines.append(f"  store key  {where}")
+    if report["lacks"]:
+        from desktop_logger.records.attention import LACKS
+
+        lines += [f"  lacks      {LACKS[one]}" for one in report["lacks"]]
     lines += [f"  warning    {warning}" for warning in report["warnings"]]
     return "\n".join(lines)
 

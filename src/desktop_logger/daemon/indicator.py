@@ -268,7 +268,7 @@ def run(kind: str, sign: int, attention: int, report: int, layers: confine.Layer
     watching = Watching.open()
     time.strftime("%H:%M:%S")  # reads the time zone's file, which is out of reach after the next line
     layers |= confine.shut()
-    os.write(report, json.dumps({"state": "shown", "sandbox": layers}).encode() + b"\n")
+    os.write(report, json.dumps({"state": "shown", "sandbox": layers, "lacks": watching.lacks}).encode() + b"\n")
     os.set_blocking(sign, False)
     os.set_blocking(attention, False)
     due = 0.0

@@ -95,6 +95,8 @@ class Supervisor:
         """What the sign's menu offers: the open task, then those that can begin."""
         self.sandbox: dict[str, confine.Layers] = {}
         """Which layers each process has put around itself, as it says."""
+        self.lacks: list[str] = []
+        """What the indicator lacks to tell about the focus, as it says."""
         self.poller.register(ready, 0)  # its other end gone means that whoever started us has left
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -223,6 +225,7 @@ class Supervisor:
         state = facts.get("state")
         if "sandbox" in facts:
             self.sandbox[child.role] = facts["sandbox"]
+            self.lacks = facts.get("lacks", self.lacks)
         if state in ("failed", "no-consent"):
             self._fail(child, facts)
         elif child.role == "indicator":
@@ -461,6 +464,7 @@ class Supervisor:
             "task": self.tasks.open,
             "consent": {"state": self.verdict, "expires": grant.expires if grant else None},
             "sandbox": {role: self.sandbox.get(role, {}) for role, pid in self.crew.pids().items() if pid},
+            "lacks": self.lacks,
             "warnings": [*([reminder] if reminder else []), *self.warnings[-4:]],
         }
 

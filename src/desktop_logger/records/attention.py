@@ -24,3 +24,17 @@ LOCKED = 4
 def pack(t: int, safety: Safety, category: Category, role: Role | int = 0, flags: int = 0) -> bytes:
     """One record. ``role`` is 0 where no click is meant."""
     return RECORD.pack(t, safety, category, role, flags)
+
+
+UNTOLD = (
+    "no password field is recognised and no role under a click; what is typed is kept in coarse form at most, or not "
+    "at all, as the policy says"
+)
+LACKS = {
+    "library": f"no library for the desktop's bus, so {UNTOLD} (pip install 'desktop-logger[desktop]')",
+    "session-bus": f"no session bus, so {UNTOLD}",
+    "accessibility": f"no accessibility bus, so {UNTOLD} (install at-spi2-core)",
+    "windows": "nobody tells which program is in front (Wayland), so a list of programs cannot be kept, and no "
+    "category is known",
+}
+"""What the indicator may lack, in closed words, and what that costs, for people."""
