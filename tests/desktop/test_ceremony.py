@@ -441,6 +441,34 @@ def test_a_home_that_cannot_be_written_is_said_before_anything_is_asked(
     assert os.listdir(home) == []
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act for somebody else")
+@pytest.mark.parametrize("how", ["sudo", "su"])
+def test_nobody_signs_for_somebody_else(installed: Installed, plain_user: PlainUser, how: str) -> None:
+    """The real programs, from a login of somebody with another uid."""
+    home = os.path.join(plain_user.home, "of-others")
+
+    def log_in() -> None:
+        if how == "su":
+            with open("/proc/self/loginuid", "w", encoding="ascii") as file:
+                file.write(str(plain_user.uid + 1))
+
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as file:
+            file.read()
+    except OSError:
+        if how == "su":
+            pytest.skip("NOT TESTED: this kernel keeps no login uid, by which su is noticed")
+    words = [f"DESKTOP_LOGGER_HOME={home}", "LANG=C.UTF-8", installed.command, "consent", "sign"]
+    line = ["sudo", "-n", "-u", plain_user.name, *words]
+    if how == "su":
+        line = ["su", plain_user.name, "-s", "/bin/sh", "-c", " ".join(["env", *words])]
+    child = pexpect.spawn(line[0], line[1:], encoding="utf-8", timeout=60, preexec_fn=log_in)
+    code, said = ended(child)
+    assert code == 1, said
+    assert ("SUDO_UID is set" if how == "sudo" else "su and sudo are not enough") in " ".join(said.split())
+    assert not os.path.exists(home)
+
+
 def test_a_withdrawal_that_finds_the_store_held_is_recorded_later(desk: Desk) -> None:
     desk.sign()
     with disk.locked(os.path.join(desk.home, "store.lock")):

@@ -34,6 +34,34 @@ def test_a_remote_shell_never_signs(name: str, allowed: bool, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
+    "name", ["SUDO_UID", "SUDO_USER", "DOAS_USER", "PKEXEC_UID"], ids=["sudo", "sudo-user", "doas", "pkexec"]
+)
+def test_under_sudo_doas_and_pkexec_nobody_signs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "4242")
+    with pytest.raises(Refused, match=f"another account \\({name} is set\\)"):
+        person.act_for_yourself()
+
+
+def test_after_su_the_login_uid_differs_and_nobody_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = tmp_path / "loginuid"
+    monkeypatch.setattr(person, "LOGIN_UID", str(known))
+    known.write_text(f"{os.getuid() + 1}")
+    with pytest.raises(Refused, match="su and sudo are not enough") as caught:
+        person.act_for_yourself()
+    assert str(os.getuid() + 1) in caught.value.message
+    known.write_text(str(os.getuid()))
+    assert "note_no_login_uid" not in person.act_for_yourself()
+    known.write_text("4294967295")  # no login led here
+    assert "note_no_login_uid" in person.act_for_yourself()
+
+
+def test_a_program_that_lends_its_user_id_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getresuid", lambda: (os.getuid(), os.getuid() + 1, os.getuid()))
+    with pytest.raises(Refused, match="user ids of this process differ"):
+        person.act_for_yourself()
+
+
+@pytest.mark.parametrize(
     ("facts", "allowed", "fine"),
     [
         ("REMOTE=0\nTYPE=x11\nSEAT=seat0\n", False, True),
