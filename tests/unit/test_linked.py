@@ -12,7 +12,9 @@ import rdflib
 from desktop_logger import disk
 from desktop_logger.consent import linked, receipt
 from desktop_logger.paths import shipped
+from desktop_logger.records.profiles import SCOPES
 from tests.signing import HeldClock, Organisation, Scripted, home_in, signed
+from tests.unit.test_ceremony_page import FIVE
 
 pytestmark = pytest.mark.usefixtures("quick_passphrases")
 
@@ -47,6 +49,25 @@ def test_an_rdf_library_reads_it_and_finds_what_was_signed(tmp_path: object, org
     used = {str(term)[len(DPV) :] for triple in graph for term in triple if str(term).startswith(DPV)}
     assert used <= set(linked.TERMS)
     assert used >= {"ConsentRecord", "hasConsentStatus", "hasProcess", "hasPurpose", "hasNotice"}
+
+
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")  # rdflib's own
+def test_all_five_scopes_are_in_it_and_in_the_vocabulary(tmp_path: object) -> None:
+    home = home_in(tmp_path)
+    Organisation().adopt(home, *FIVE)
+    one = signed(home, HeldClock(), Scripted(yes=(*SCOPES, "train models")))
+    assert one.granted_scopes == SCOPES
+    graph = rdflib.Graph()
+    graph.parse(data=json.dumps(linked.linked(one)), format="json-ld")
+    dpv, dct = rdflib.Namespace(DPV), rdflib.Namespace("http://purl.org/dc/terms/")
+    nodes = list(graph.subjects(rdflib.RDF.type, dpv.PersonalData))
+    said = {str(graph.value(node, dct.title)): str(graph.value(node, dct.description)) for node in nodes}
+    assert set(said) == set(SCOPES)
+    assert said["context"].startswith("context: the kind of program in front")
+    assert "from this list: invoice, order" in said["task"]
+    assert all(text.endswith(f"Profile: {one.processing.profile}.") for text in said.values())
+    used = {str(term)[len(DPV) :] for triple in graph for term in triple if str(term).startswith(DPV)}
+    assert used <= set(linked.TERMS)
 
 
 def test_every_term_is_in_the_shipped_vocabulary() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from . import words
 from .receipt import Receipt
 
 CONTEXT = {
@@ -78,7 +79,7 @@ def _process(receipt: Receipt) -> dict[str, Any]:
     process: dict[str, Any] = {
         "@type": "dpv:PersonalDataProcess",
         "dpv:hasPersonalData": [
-            {"@type": "dpv:PersonalData", "dct:title": name, "dct:description": f"profile {processing.profile}"}
+            {"@type": "dpv:PersonalData", "dct:title": name, "dct:description": _said(receipt, name)}
             for name in receipt.granted_scopes
         ],
         "dpv:hasPurpose": [
@@ -99,6 +100,12 @@ def _process(receipt: Receipt) -> dict[str, Any]:
             for one in processing.recipients
         ]  # fmt: skip
     return process
+
+
+def _said(receipt: Receipt, scope: str) -> str:
+    """What a scope is, as the person was told, and how finely it is kept."""
+    tasks = ", ".join(receipt.processing.meaning.tasks)
+    return f"{words.say('en', f'about_{scope}', tasks=tasks)} Profile: {receipt.processing.profile}."
 
 
 def _time(seconds: int) -> dict[str, str]:
