@@ -363,6 +363,7 @@ def test_leaving_the_policy_or_joining_one_needs_a_new_signature(home: Home, clo
 
 def test_wider_is_never_found_between_equal_meanings_and_unknown_parts_are_wider() -> None:
     ours, _ = policy.load_personal()
+    ours = ours.model_copy(update={"applications": policy.Applications(mode="all")})
     meaning = digest.meaning_of(ours, notices.load("personal", 1, "en"))
     assert digest.wider(meaning, meaning) == []
     assert digest.consent_digest(meaning) == digest.consent_digest(
