@@ -46,9 +46,9 @@ def test_after_su_the_login_uid_differs_and_nobody_signs(tmp_path: Path, monkeyp
     known = tmp_path / "loginuid"
     monkeypatch.setattr(person, "LOGIN_UID", str(known))
     known.write_text(f"{os.getuid() + 1}")
-    with pytest.raises(Refused, match="su and sudo are not enough") as caught:
+    with pytest.raises(Refused, match=f"logged in \\(uid {os.getuid() + 1}\\)") as caught:
         person.act_for_yourself()
-    assert str(os.getuid() + 1) in caught.value.message
+    assert "su and sudo are not enough" in str(caught.value.hint)
     known.write_text(str(os.getuid()))
     assert "note_no_login_uid" not in person.act_for_yourself()
     known.write_text("4294967295")  # no login led here

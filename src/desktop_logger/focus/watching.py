@@ -31,7 +31,7 @@ STOOD_STILL_S = 2.0
 _SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 
 
-def lacking(windows: Windows | None, session: Bus | None, access: Accessibility | None) -> list[str]:
+def lacking(windows: Windows | Sway | None, session: Bus | None, access: Accessibility | None) -> list[str]:
     """Why less is known than could be.
 
     ``library``, ``session-bus``, ``accessibility``: nobody tells what a field is, nor the role under a click.
