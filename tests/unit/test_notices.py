@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import string
@@ -12,8 +13,9 @@ from desktop_logger import policy, sealing
 from desktop_logger.consent import notices, saying, words
 from desktop_logger.consent.ceremony import policy_in_words
 from desktop_logger.records import classes, registry
-from desktop_logger.records.profiles import SCOPES
+from desktop_logger.records.profiles import PROFILES, SCOPES
 from tests.unit.test_policy import organisation
+from tests.unit.test_registry import ROOT
 
 RELEASED = {
     ("demo", 1, "de"): "f3960cc3bbc07bd0e65d3826aaa76954a7261ec79e6325d438a47f7cfaa383d7",
@@ -28,6 +30,9 @@ RELEASED = {
     ("organisation", 3, "de"): "8b42d0f73b96b875ecda990620524f13e2a7acd8555f166a922839d184f58f60",
     ("organisation", 3, "en"): "43ca2491a5a5ed16d7fdc0ef78fb801a2a9abd4ae113b11b392696dcfa3316ea",
     ("organisation", 3, "fr"): "839652934956671e17a0a6eed0d279a0464a1a8f08a5b4e910a0e9f61f96d00c",
+    ("organisation", 4, "de"): "ffe5fbb98cdd560b0476dda893e3013ce32f7a4f021be666d440070c9cab8bdb",
+    ("organisation", 4, "en"): "0c8a328a64409139d7a4e53d23927a0a2a4f96d591c62ccc51fe96cba050b81c",
+    ("organisation", 4, "fr"): "a203e202d1482fe563e8808dbdb6f60f8104a5a26c644951593c233345484e98",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
@@ -37,6 +42,9 @@ RELEASED = {
     ("personal", 3, "de"): "16be847cfe51d4d24b348ed728a5da64fa41f9d6e62e53ebcdb50d7ef9d3edda",
     ("personal", 3, "en"): "5c3ca64a6066950afce0daca176af1344409c085faa72c1c224178c14bc2fb75",
     ("personal", 3, "fr"): "0fd9545b2e3326d0ffc79253949e55e8d0d0c19c2748a299f27bf861c5f58099",
+    ("personal", 4, "de"): "55842b7c89c444bf494ccf7a1861026d4d5bfe3eacff3e3bc52095af5c6629f4",
+    ("personal", 4, "en"): "ead2ea2aea96ae48dc3d7c30454a9ee7e0ca28add16921f2be20d629ff60ba1f",
+    ("personal", 4, "fr"): "a42ff152988225be81826377a493d82a90af227975377fa39603be5d1d79d81d",
 }
 """A released notice never changes: another text is another version."""
 
@@ -94,6 +102,24 @@ def test_a_notice_says_what_it_must(name: str) -> None:
         ):  # fmt: skip
             flat = " ".join(notice.rest.split())
             assert all(" ".join(one.split()) in flat for one in words_of_it), notice.language
+
+
+@pytest.mark.parametrize("name", ["personal", "organisation"])
+@pytest.mark.parametrize("language", notices.LANGUAGES)
+def test_the_notice_in_force_and_the_ceremony_say_the_published_figures(name: str, language: str) -> None:
+    """People recognised, of 100 tries, from 500 and from 2,000 keys, as ``docs/reference/leakage.md`` has them."""
+    ours = policy.load_personal()[0] if name == "personal" else None
+    theirs = policy.parse(organisation(sealing.Signer.generate()).encode(), "x") if ours is None else ours
+    rest = notices.load(name, theirs.notice.version, language).rest
+    (said,) = [each for each in re.split(r"\n(?=\* |\n)", rest) if "129" in each and "`counts`" in each]
+    numbers = set(re.findall(r"\d+", said))
+    with open(os.path.join(ROOT, "docs", "reference", "leakage.md"), encoding="utf-8") as file:
+        rows = [line.strip("| \n").split(" | ") for line in file if line.startswith("| recognised, ")]
+    told = {(row[1], row[0].split()[1]): math.floor(float(row[2].removesuffix(" %")) + 0.5) for row in rows}
+    for profile in PROFILES:
+        few, many = told[profile, "500"], told[profile, "2000"]
+        assert {str(few), str(many)} <= numbers, profile
+        assert f"{few} ({many})" in words.TEXTS[language][profile]
 
 
 @pytest.mark.parametrize("name", ["personal", "organisation"])

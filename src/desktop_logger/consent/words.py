@@ -68,8 +68,8 @@ _EN = {
     "choose": "How finely? With each, what our own tests could do with 500 (2,000) keys among 129 people, at least:",
     "events": "every press as its kind, with its time to 1/50 second. A stranger with other typing of yours picked the "
     "right person in about 35 (76) of 100 tries; about 8 % of what the letters were could be worked out.",
-    "bursts": "runs of typing: how many keys, in whole seconds. 18 (42) of 100 tries; under 1 % of the letters.",
-    "coarse": "the same in rough steps, each twice the one before. 14 (29) of 100 tries; under 1 % of the letters.",
+    "bursts": "runs of typing: how many keys, in whole seconds. 12 (36) of 100 tries; under 1 % of the letters.",
+    "coarse": "the same in rough steps, each twice the one before. 9 (24) of 100 tries; under 1 % of the letters.",
     "counts": "how many keys of each kind in each minute, blurred by chance (about 7 up or down). 3 (11) of 100 tries; "
     "under 1 % of the letters.",
     "week": "With a week of your typing, assume in all of them that you can be recognised.",
@@ -219,8 +219,8 @@ _DE = {
     "choose": "Wie fein? Dazu, was eigene Versuche mit 500 (mit 2.000) Tasten unter 129 Menschen mindestens konnten:",
     "events": "jeder Druck als Art mit seiner Zeit auf 1/50 Sekunde. Wer anderes Tippen von Ihnen hat, fand in etwa 35 "
     "(76) von 100 Versuchen die richtige Person; zu etwa 8 % ließ sich erschließen, welche Buchstaben es waren.",
-    "bursts": "Tippstrecken: wie viele Tasten, in ganzen Sekunden. 18 (42) von 100; unter 1 % der Buchstaben.",
-    "coarse": "dasselbe in groben Stufen, jede doppelt so groß. 14 (29) von 100 Versuchen; unter 1 % der Buchstaben.",
+    "bursts": "Tippstrecken: wie viele Tasten, in ganzen Sekunden. 12 (36) von 100; unter 1 % der Buchstaben.",
+    "coarse": "dasselbe in groben Stufen, jede doppelt so groß. 9 (24) von 100 Versuchen; unter 1 % der Buchstaben.",
     "counts": "wie viele Tasten jeder Art in jeder Minute, durch Zufall verwischt (um etwa 7 mehr oder weniger). "
     "3 (11) von 100 Versuchen; unter 1 % der Buchstaben.",
     "week": "Mit einer Woche Ihres Tippens sollten Sie bei allen annehmen, dass man Sie erkennen kann.",

@@ -60,9 +60,9 @@ FRENCH = {
     "touches parmi 129 personnes :",
     "events": "chaque frappe avec sa sorte et son moment à 1/50 de seconde. Qui a d'autres frappes de vous a trouvé la "
     "bonne personne dans environ 35 (76) essais sur 100 ; environ 8 % de ce qu'étaient les lettres a pu être déduit.",
-    "bursts": "suites de frappes : combien de touches, en secondes entières. 18 (42) essais sur 100 ; moins de 1 % des "
+    "bursts": "suites de frappes : combien de touches, en secondes entières. 12 (36) essais sur 100 ; moins de 1 % des "
     "lettres.",
-    "coarse": "la même chose par paliers grossiers, chacun double du précédent. 14 (29) essais sur 100 ; moins de "
+    "coarse": "la même chose par paliers grossiers, chacun double du précédent. 9 (24) essais sur 100 ; moins de "
     "1 % des lettres.",
     "counts": "combien de touches de chaque sorte par minute, brouillé par le hasard (environ 7 de plus ou de moins). "
     "3 (11) essais sur 100 ; moins de 1 % des lettres.",
