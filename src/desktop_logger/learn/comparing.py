@@ -78,7 +78,7 @@ class Difference(NamedTuple):
         points = {name: 100 * value for name, value in self.accuracy.items()}
         return (
             f"{self.path[-22:]:<22} {points['value']:+.1f} points ({points['low']:+.1f} to {points['high']:+.1f}),"
-            f" {self.bits['value']:+.3f} bits fewer ({self.bits['low']:+.3f} to {self.bits['high']:+.3f}),"
+            f" {-self.bits['value']:+.3f} bits ({-self.bits['high']:+.3f} to {-self.bits['low']:+.3f}),"
             f" {self.questions:,} actions"
         )
 
