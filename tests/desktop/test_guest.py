@@ -45,7 +45,7 @@ def guest() -> Iterator[Found]:
             [sys.executable, "-m", "pytest", CHECKS, "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
              "-p", "no:randomly",
              "--junitxml", report, "-o", "junit_family=xunit1", "--basetemp", "/run/tmp/pytest"],
-            seconds=240,
+            seconds=600,
         )  # fmt: skip
         print(f"the guest's run took {time.monotonic() - start:.1f} s")
         failures: dict[str, str] = {}

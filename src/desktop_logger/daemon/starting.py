@@ -25,7 +25,7 @@ from desktop_logger.paths import Home
 
 from .children import spawn
 
-START_S = 20.0
+START_S = 60.0
 Began = Callable[[dict[str, Any]], None]
 STOP_S = 3.0
 """What a supervisor that could not begin gets to end by itself; it ends when we hang up."""
