@@ -78,7 +78,7 @@ def _signed(data: bytes) -> Any:
             document["parties"]["subject"]["identity_fingerprint"] = sealing.fingerprint(_SIGNER.public)
             made = document["processing"]
             made["consent_digest"] = sealing.hexdigest(canonical(made["meaning"]))
-            if "event" in document:
+            if isinstance(document.get("event"), dict):
                 from desktop_logger.consent.receipt import code_of
 
                 document["event"]["code"] = code_of(made, document["parties"], document["event"])

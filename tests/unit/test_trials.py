@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,11 +42,33 @@ def test_nothing_tampered_with_is_taken_for_good(tmp_path: Path) -> None:
     assert figures["rearranged"] > 250
 
 
+def _mistyped(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Copies in which one member, at any depth, is a value of another type."""
+    for key, value in document.items():
+        others: tuple[Any, ...] = ([], {}, [value], None, True, -1, 2**70, "", "\x00")
+        for other in others:
+            yield {**document, key: other}
+        if isinstance(value, dict):
+            yield from ({**document, key: inner} for inner in _mistyped(value))
+
+
+@pytest.mark.parametrize("name", fuzzing.PARSERS)
+def test_every_member_of_every_document_may_have_any_type(name: str) -> None:
+    for seed in fuzzing.seeds(name):
+        for line in seed.splitlines():
+            try:
+                document = json.loads(line)
+            except ValueError:
+                continue
+            for made in _mistyped(document) if isinstance(document, dict) else ():
+                fuzzing.one(name, json.dumps(made, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode())
+
+
 @pytest.mark.parametrize("name", fuzzing.PARSERS)
 def test_every_parser_refuses_in_words(name: str) -> None:
-    chance = random.Random()
+    chance = random.Random(name)  # the same each time; `make soak` draws anew
     known = fuzzing.seeds(name)
-    for data in (b"", b"\0", b"[" * 100_000, b"9" * 5000, os.urandom(4096), *known):
+    for data in (b"", b"\0", b"[" * 100_000, b"9" * 5000, chance.randbytes(4096), *known):
         fuzzing.one(name, data)
     for _ in range(2000):
         fuzzing.one(name, fuzzing.mutated(chance.choice(known), chance.choice(known), chance))

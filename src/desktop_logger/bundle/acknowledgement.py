@@ -72,7 +72,7 @@ def parse_acknowledgement(data: bytes, controller: bytes) -> Acknowledgement:
         raise IntegrityError(f"{what} is larger than one can be")
     body = canonical_object(data, what)
     signature = unhex(body.pop("signature", None), 128, f"{what}'s signature")
-    if body.get("v") != VERSION or body.get("kind") not in _KEYS:
+    if body.get("v") != VERSION or body.get("kind") not in list(_KEYS):  # a list: what came may have no hash
         raise IntegrityError(f"{what} is of another format version", "Update desktop-logger here.")
     check_keys(body, _KEYS[body["kind"]], what)
     erased = body["kind"] == "erased"
