@@ -14,7 +14,7 @@ import pytest
 from desktop_logger.capture.replay import Reader
 from desktop_logger.dataset import folder
 from desktop_logger.errors import Refused, UsageError
-from desktop_logger.records.profiles import SCOPES
+from desktop_logger.records.profiles import CAPS, COARSE, PROFILES, SCOPES
 from desktop_logger.testing import office
 
 
@@ -36,6 +36,9 @@ def test_it_is_written_as_an_export_under_every_profile(tmp_path: Path, profile:
     rows = pyarrow.dataset.dataset(os.path.join(out, "data"), format="parquet").to_table()
     assert rows.num_rows == card["rows"] > 100
     assert set(rows["scope"].unique().to_pylist()) == set(SCOPES)
+    gaps = [row for row in rows.select(["reason", "seconds"]).to_pylist() if row["reason"] is not None]
+    assert {row["reason"] for row in gaps} == {"unobserved"}  # as what leaves a machine
+    assert max(row["seconds"] for row in gaps) <= (CAPS["seconds"] if PROFILES[profile].rank >= COARSE.rank else 600)
 
 
 def test_it_says_that_it_is_made_up(tmp_path: Path) -> None:

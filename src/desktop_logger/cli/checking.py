@@ -16,7 +16,8 @@ from .data import AsJson, Last, PassphraseFd, Since, Until, unlocked
 
 if TYPE_CHECKING:
     from desktop_logger.dataset.arrow import Session
-    from desktop_logger.inspection.own import Wanted
+    from desktop_logger.inspection.own import Part, Wanted
+    from desktop_logger.inspection.summary import Records
     from desktop_logger.learn.models import Model
     from desktop_logger.paths import Home
 
@@ -67,7 +68,7 @@ def _sessions(place: Home, model: Model, wanted: Wanted, passphrase_fd: int | No
         for number, part in enumerate(own.opened(place, *keys, stream, wanted)):
             seen.add(part.profile.name)
             if fits(model, part.profile.name):
-                records, scopes = ordered(part.parts)
+                records, scopes = ordered(_as_released(part))
                 found.append(Session(number, 0, part.profile.name, records, scopes))
         profiles = {one.profile for one in found}
         if found:
@@ -78,6 +79,20 @@ def _sessions(place: Home, model: Model, wanted: Wanted, passphrase_fd: int | No
         f"the model learned from {model.record['sources'][0]['profile']}; here is {here}",
         "A model with the view macro can be asked about bursts and coarse alike.",
     )
+
+
+def _as_released(part: Part) -> dict[str, list[Records]]:
+    """The same records with gaps as an export knows them, which is what models learn from."""
+    import numpy as np
+
+    from desktop_logger.records.layout import Redacted
+    from desktop_logger.redaction import for_release
+
+    def one(records: Records) -> Records:
+        released = for_release(Redacted(records.tobytes()), part.profile, part.profile)
+        return np.frombuffer(released, records.dtype)
+
+    return {scope: [one(records) for records in found] for scope, found in part.parts.items()}
 
 
 def _write(out: str, report: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ from desktop_logger.policy import shipped_categories
 from desktop_logger.records.events import Batch
 from desktop_logger.records.layout import GAP, RECORD_BYTES, SCOPE_OF_KIND
 from desktop_logger.records.profiles import PROFILES, SCOPES, SEGMENT_S, Profile
-from desktop_logger.redaction import Redactor
+from desktop_logger.redaction import Redactor, for_release
 from desktop_logger.segments.reading import RECORDS
 
 Line = dict[str, Any]
@@ -306,7 +306,7 @@ def redacted(lines: list[Line], profile: Profile) -> dict[str, list[Records]]:
     events = [event for line in lines for event in reader.line(json.dumps(line).encode())[1]]
     redactor.feed(Batch(sorted([*events, *reader.rest()], key=lambda event: event[0]), reader.last))
     redactor.flush(reader.last)
-    data, _ = redactor.take()
+    data = for_release(redactor.take()[0], profile, profile)  # gaps as an export knows them
     whole = np.frombuffer(data, RECORDS)
     kinds = np.array([[kind, SCOPES.index(scope)] for kind, scope in SCOPE_OF_KIND.items()])
     scope = np.full(256, -1)
