@@ -170,6 +170,9 @@ def in_words(found: Request, policy: Policy, language: str, path: str | None = N
     kind = "category_action" if found.category and found.action else "category" if found.category else "action"
     if found.category is None and found.action is None:
         kind = "more"
+    if found.action:
+        does = _DOES[language].get(found.action.partition("(")[0], "")
+        facts["action"] = f"{does} ({found.action})" if does else found.action
     last = ("ends",) if path is None else ("free", "accept", "ends", "open")
     return "\n".join(say[key].format(**facts) for key in ("asks", kind, "needs", "gain", *last))
 
@@ -184,6 +187,23 @@ def _where(error: ValidationError) -> str:
     first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
     return f"{'.'.join(str(part) for part in first['loc']) or 'request'}: {first['msg']}"
 
+
+_DOES = {
+    "en": {
+        "TYPE": "typing", "EDIT": "correcting", "HOTKEY": "commands by keys", "PRESS": "pressing a special key",
+        "CLICK": "clicking", "SCROLL": "scrolling", "MOVE": "moving the pointer", "SWITCH": "changing the application",
+    },
+    "de": {
+        "TYPE": "Tippen", "EDIT": "Verbessern", "HOTKEY": "Befehle mit Tasten", "PRESS": "Drücken einer Sondertaste",
+        "CLICK": "Klicken", "SCROLL": "Rollen", "MOVE": "Bewegen des Zeigers", "SWITCH": "Wechsel der Anwendung",
+    },
+    "fr": {
+        "TYPE": "saisie", "EDIT": "correction", "HOTKEY": "commandes au clavier", "PRESS": "touches spéciales",
+        "CLICK": "clics", "SCROLL": "défilement", "MOVE": "mouvements du pointeur",
+        "SWITCH": "changements d'application",
+    },
+}  # fmt: skip
+"""What an action's first word means, for people who do not know the vocabulary of datasets."""
 
 TEXTS = {
     "en": {
