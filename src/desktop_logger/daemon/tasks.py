@@ -11,6 +11,7 @@ from collections import deque
 
 from desktop_logger.clock import Clock
 from desktop_logger.consent.grant import Grant
+from desktop_logger.control import OUTCOMES
 from desktop_logger.errors import Refused
 from desktop_logger.records.classes import Outcome
 from desktop_logger.records.telling import word
@@ -18,7 +19,7 @@ from desktop_logger.records.telling import word
 MOST_WORDS, WINDOW_S = 12, 60.0
 """So many words a minute: more is no work that somebody does, and what is released has room for few."""
 
-ENDINGS = {"ok": Outcome.OK, "failed": Outcome.FAILED, "gave-up": Outcome.GAVE_UP}
+ENDINGS = dict(zip(OUTCOMES, (Outcome.OK, Outcome.FAILED, Outcome.GAVE_UP), strict=True))
 
 
 class Tasks:

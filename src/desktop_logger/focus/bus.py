@@ -36,8 +36,8 @@ class _Running:
 class Bus:
     """One connection. ``heard`` is called with every signal: ``(member, path, sender, body)``."""
 
-    def __init__(self, connection: Any, library: Any) -> None:
-        self.connection, self.library = connection, library
+    def __init__(self, connection: Any, jeepney: Any) -> None:
+        self.connection, self.jeepney = connection, jeepney
         self.heard: Callable[[str, str, str, tuple[Any, ...]], None] = lambda *_: None
         self._waiting: dict[int, tuple[_Running, int]] = {}
         self._running: list[_Running] = []
@@ -69,10 +69,10 @@ class Bus:
     ) -> Any:  # fmt: skip
         """A method call to ``(name, path, interface)``. ``starts``: it may start the service that it asks."""
         name, path, face = place
-        address = self.library.DBusAddress(path, name, face)
-        made = self.library.new_method_call(address, method, signature or None, body)
+        address = self.jeepney.DBusAddress(path, name, face)
+        made = self.jeepney.new_method_call(address, method, signature or None, body)
         if not starts:
-            made.header.flags |= self.library.MessageFlag.no_auto_start
+            made.header.flags |= self.jeepney.MessageFlag.no_auto_start
         return made
 
     def ask(self, message: Any) -> tuple[Any, ...] | None:
@@ -81,7 +81,7 @@ class Bus:
             answer = self.connection.send_and_get_reply(message, timeout=CONNECT_S)
         except Exception:  # noqa: BLE001  no answer is an answer
             return None
-        return tuple(answer.body) if answer.header.message_type == self.library.MessageType.method_return else None
+        return tuple(answer.body) if answer.header.message_type == self.jeepney.MessageType.method_return else None
 
     def tell(self, message: Any) -> None:
         """Send without caring for the answer."""
@@ -95,7 +95,7 @@ class Bus:
 
     def read(self) -> None:
         """Take what has come. Raises ``BusLost``."""
-        kinds, fields = self.library.MessageType, self.library.HeaderFields
+        kinds, fields = self.jeepney.MessageType, self.jeepney.HeaderFields
         while True:
             try:
                 message = self.connection.receive(timeout=0)
