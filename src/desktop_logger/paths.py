@@ -109,6 +109,13 @@ def shipped(*parts: str) -> str:
     return os.path.join(os.path.dirname(os.path.dirname(package)), *parts)
 
 
+def rewrite(text: str, *parts: str) -> None:
+    """Write a generated file of the checkout anew (``docs/…``, ``consent/…``), for those who develop the program."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, *parts), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def foreign_logger() -> str | None:
     """The ``logger`` that a shell would find, where it is not this program; ``""`` where there is none.
 

@@ -7,7 +7,6 @@ The explanations are the model's own docstrings, read from its source: nothing o
 from __future__ import annotations
 
 import ast
-import os
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from desktop_logger import policy
+from desktop_logger.paths import rewrite
 
 _HEAD = """# The policy file
 
@@ -147,9 +147,7 @@ def _flat(text: str) -> str:
 
 def main() -> None:
     """Rewrite the page in a checkout."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    with open(os.path.join(root, "docs", "reference", "configuration.md"), "w", encoding="utf-8") as file:
-        file.write(page())
+    rewrite(page(), "docs", "reference", "configuration.md")
 
 
 if __name__ == "__main__":

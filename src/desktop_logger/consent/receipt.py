@@ -10,7 +10,6 @@ type; a state is exactly one of the W3C DPV's. The JSON Schema in ``consent/rece
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64decode, b64encode
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from desktop_logger import sealing
 from desktop_logger.errors import IntegrityError
+from desktop_logger.paths import rewrite
 from desktop_logger.policy import (
     CategoryName,
     Contact,
@@ -355,9 +355,7 @@ def schema() -> str:
 
 def main() -> None:
     """Rewrite the schema in a checkout."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    with open(os.path.join(root, "consent", "receipt.schema.json"), "w", encoding="utf-8") as file:
-        file.write(schema())
+    rewrite(schema(), "consent", "receipt.schema.json")
 
 
 def _agree(condition: bool, where: str) -> None:

@@ -12,7 +12,6 @@ them; reading a request writes nothing.
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64decode, b64encode
 from typing import Annotated, Any, Literal
 
@@ -21,6 +20,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from desktop_logger import sealing
 from desktop_logger.clock import day
 from desktop_logger.errors import IntegrityError, Refused, UsageError
+from desktop_logger.paths import rewrite
 from desktop_logger.policy import CategoryName, Model, Name, Policy, ProfileName, Scope
 from desktop_logger.records.profiles import PROFILES, may_become
 
@@ -259,9 +259,7 @@ TEXTS = {
 
 def main() -> None:
     """Rewrite the schema in a checkout."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    with open(os.path.join(root, "consent", "request.schema.json"), "w", encoding="utf-8") as file:
-        file.write(schema())
+    rewrite(schema(), "consent", "request.schema.json")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@
 # ruff: noqa: E501 - the lines of a page
 from __future__ import annotations
 
-import os
-
 from desktop_logger.inspection.rows import Field
+from desktop_logger.paths import rewrite
 
 from .actions import ACTIONS, AMOUNTS, CATEGORIES, NUMBERS, POINTERS, TIMES, TOKENS, WAIT_FROM
 from .arrow import ALL_FIELDS, ALWAYS, SCHEMA_VERSION, kind_of, units
@@ -147,9 +146,7 @@ def _groups(groups: range) -> str:
 
 def main() -> None:
     """Rewrite the page of the checkout that this module lies in."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    with open(os.path.join(root, "docs", "reference", "dataset.md"), "w", encoding="utf-8") as file:
-        file.write(page())
+    rewrite(page(), "docs", "reference", "dataset.md")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ The JSON Schema in ``docs/reference/run.schema.json`` is made from here (``pytho
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from desktop_logger.paths import rewrite
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -117,9 +118,7 @@ def schema() -> str:
 
 def main() -> None:
     """Rewrite the schema in a checkout."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    with open(os.path.join(root, "docs", "reference", "run.schema.json"), "w", encoding="utf-8") as file:
-        file.write(schema())
+    rewrite(schema(), "docs", "reference", "run.schema.json")
 
 
 if __name__ == "__main__":

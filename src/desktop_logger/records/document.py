@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
+
+from desktop_logger.paths import rewrite
 
 from . import classes, registry
 from .layout import KINDS, RECORD_BYTES, VEILED_KINDS
@@ -182,10 +183,8 @@ def _shape(field: registry.Field, profile: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrite both files of the checkout that this module lies in."""
-    root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    for path, text in (("docs/reference/data.md", data_page()), ("consent/events.schema.json", events_schema())):
-        with open(os.path.join(root, path), "w", encoding="utf-8") as file:
-            file.write(text)
+    rewrite(data_page(), "docs", "reference", "data.md")
+    rewrite(events_schema(), "consent", "events.schema.json")
 
 
 if __name__ == "__main__":
