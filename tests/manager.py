@@ -52,9 +52,12 @@ def _tops() -> list[str]:
 
 
 class Manager:
-    """``systemd --user`` for one account; ``run`` is a command of the same session."""
+    """``systemd --user`` for one account; ``run`` is a command of the same session.
 
-    def __init__(self, user: PlainUser, display: str) -> None:
+    ``beside``: a process whose network namespace the session shares.
+    """
+
+    def __init__(self, user: PlainUser, display: str, *, beside: int | None = None) -> None:
         self.user, self.name = user, f"dl-test-{os.getpid()}-{time.monotonic_ns()}"
         self.env = user.environment(
             XDG_RUNTIME_DIR=f"/run/user/{user.uid}", DBUS_SESSION_BUS_ADDRESS=f"unix:path=/run/user/{user.uid}/bus",
@@ -68,8 +71,9 @@ class Manager:
             "HOME_OF": user.home,
             "SCREEN": display,
         }
+        join = ["nsenter", "--target", str(beside), "--net"] if beside else []
         self.process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", SCRIPT],
+            [*join, "unshare", "--mount", "--propagation", "private", "sh", "-c", SCRIPT],
             env={"SYSTEMD": SYSTEMD, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TOPS": " ".join(_tops())}
             | {name: str(fact) for name, fact in facts.items()},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -84,8 +88,8 @@ class Manager:
     def run(self, *words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         """A command of the account inside the session; nothing is checked."""
         return subprocess.run(
-            ["nsenter", "--target", str(self.process.pid), "--mount", "setpriv", f"--reuid={self.user.uid}",
-             f"--regid={self.user.gid}", "--clear-groups", *words],
+            ["nsenter", "--target", str(self.process.pid), "--mount", "--net", "setpriv",
+             f"--reuid={self.user.uid}", f"--regid={self.user.gid}", "--clear-groups", *words],
             env={**self.env, **more}, input=stdin, capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
 

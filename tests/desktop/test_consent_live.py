@@ -122,6 +122,8 @@ def test_a_consent_that_ends_soon_is_said_in_every_status(person: Person) -> Non
     home = home_of(person)
     Ceremony(home, long_ago, Scripted(), StoreBooks(home, long_ago)).hold()
     assert any("ends in 2 days, soon" in warning for warning in person.status()["warnings"])
-    assert "ends in 2 days" in person.json("consent", "status")["reminder"]
+    said = person.json("consent", "status")
+    assert said["valid"], said
+    assert "ends in 2 days" in said["reminder"]
     person.start()
     assert any("ends in 2 days, soon" in warning for warning in person.status()["warnings"])

@@ -34,10 +34,10 @@ SESSION = "[Unit]\nDescription=as a desktop does\nBindsTo=graphical-session.targ
 class Login:
     """An account that has signed, its service manager, and a desktop session that it can enter."""
 
-    def __init__(self, user: PlainUser, program: Installed, display: str) -> None:
+    def __init__(self, user: PlainUser, program: Installed, display: str, *, beside: int | None = None) -> None:
         self.user, self.program = user, program
         self.home = os.path.join(user.home, f"serving {time.monotonic_ns()}%x$HOME")  # what a unit file could misread
-        self.manager = Manager(user, display)
+        self.manager = Manager(user, display, beside=beside)
         self.units = Path(user.home, ".config", "systemd", "user")
         self.env = {**self.manager.env, "DESKTOP_LOGGER_HOME": self.home}
         child = user.spawn([program.command, "consent", "sign"], env={**user.environment(), "DISPLAY": display,
@@ -148,7 +148,8 @@ def _server_of(user: PlainUser) -> Server:
     """A display that the account owns, in a network namespace of its own.
 
     So the kernel's list of sockets does not show it to tests that run beside this one: root, whose they are, may not
-    record where somebody else has a display. There the server does not see which numbers are taken: it is given one
+    record where somebody else has a display. Its clients must be there too: an accepted connection is listed where the
+    client is, under the server's name. There the server does not see which numbers are taken: it is given one
     far from those that other servers find.
     """
 
@@ -179,7 +180,7 @@ def test_namespaces_are_used_only_where_the_doctor_passes_inside(
         someone.close()
     server = _server_of(plain_user)
     try:
-        someone = Login(plain_user, installed, server.display)
+        someone = Login(plain_user, installed, server.display, beside=server.pid)
         try:
             done = someone.ours("service", "install")
             if "gives no namespaces" in done.stdout:
@@ -187,6 +188,7 @@ def test_namespaces_are_used_only_where_the_doctor_passes_inside(
             assert "The file system is closed" in done.stdout, done.stdout
             someone.enter()
             wait_until(lambda: someone.status()["state"] == "recording", 20, "recording after the login")
+            assert someone.user.uid not in other_displays(), "tests beside this one would be refused"
             writer = someone.status()["pids"]["writer"]
             mounts = [line.split() for line in Path(f"/proc/{writer}/mountinfo").read_text().splitlines()]
             assert next(words[5] for words in mounts if words[4] == "/").startswith("ro")
