@@ -30,7 +30,7 @@ lint: install ## ruff, mypy --strict and the layers of the house
 
 test: install ## everything that must hold, in under ten minutes on two cores
 	@sh $(SETUP) packages test
-	@sh $(SETUP) guest & $(MAKE) --no-print-directory lint; linted=$$?; wait; exit $$linted
+	@sh $(SETUP) guest & $(MAKE_COMMAND) --no-print-directory lint; linted=$$?; wait; exit $$linted
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: install ## tables of cost and size, beside the usual script, from one run
