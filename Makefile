@@ -63,7 +63,7 @@ leakage: install ## measure what the profiles still tell, and hold it to the bud
 
 learn: install ## test the models that need PyTorch (the CPU build) and scikit-learn
 	@sh $(SETUP) learn $(VENV)
-	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py tests/unit/test_worth.py tests/unit/test_feedback.py
+	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py tests/unit/test_worth.py tests/unit/test_office_worth.py tests/unit/test_feedback.py
 
 worth: learn ## what each profile is worth beside what it tells, into docs/explanation/worth.md
 	@sh $(SETUP) leakage $(VENV)
