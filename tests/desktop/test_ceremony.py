@@ -485,8 +485,8 @@ def test_a_withdrawal_that_finds_the_store_held_is_recorded_later(desk: Desk) ->
 
 def test_show_prints_the_notice_and_records_nothing(desk: Desk) -> None:
     said = desk.run("consent", "show")
-    assert "Password fields are left out where the application tells of them" in said
-    assert "What this version cannot do yet" in said
+    assert "Password fields count as typing unless the program tells of them" in said
+    assert "What it cannot do" in said
     assert len(desk.run("consent", "show", "--summary").splitlines()) <= 20
     assert json.loads(desk.run("consent", "show", "--language", "de", "--json"))["language"] == "de"
     desk.run("consent", "show", "--language", "xx", status=2)

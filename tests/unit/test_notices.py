@@ -6,12 +6,14 @@ import math
 import os
 import re
 import string
+import textwrap
 
 import pytest
 
 from desktop_logger import policy, sealing
 from desktop_logger.consent import notices, saying, words
-from desktop_logger.consent.ceremony import policy_in_words
+from desktop_logger.consent.ceremony import policy_in_brief, policy_in_words
+from desktop_logger.consent.terminal import flowing
 from desktop_logger.records import classes, registry
 from desktop_logger.records.profiles import PROFILES, SCOPES
 from tests.unit.test_policy import organisation
@@ -33,6 +35,9 @@ RELEASED = {
     ("organisation", 4, "de"): "ffe5fbb98cdd560b0476dda893e3013ce32f7a4f021be666d440070c9cab8bdb",
     ("organisation", 4, "en"): "0c8a328a64409139d7a4e53d23927a0a2a4f96d591c62ccc51fe96cba050b81c",
     ("organisation", 4, "fr"): "a203e202d1482fe563e8808dbdb6f60f8104a5a26c644951593c233345484e98",
+    ("organisation", 5, "de"): "8832286317f1adc1f672feb8c77cbd189f1ff0bc4cc6c42ae41360dd52e21d3b",
+    ("organisation", 5, "en"): "58a72171bee0e1efd0e31134abae3be8d3f3c4afd4e701211fc3e4ddacf1cb45",
+    ("organisation", 5, "fr"): "31c984e01d80847e61d5fab5e5a90fee8ccbe6dd5b145ff6c1936875b9df8472",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
@@ -45,6 +50,9 @@ RELEASED = {
     ("personal", 4, "de"): "55842b7c89c444bf494ccf7a1861026d4d5bfe3eacff3e3bc52095af5c6629f4",
     ("personal", 4, "en"): "ead2ea2aea96ae48dc3d7c30454a9ee7e0ca28add16921f2be20d629ff60ba1f",
     ("personal", 4, "fr"): "a42ff152988225be81826377a493d82a90af227975377fa39603be5d1d79d81d",
+    ("personal", 5, "de"): "3d5c3818a7afa25d9ae683af3a4d9e77f669ddd36ca4f034208d03e20a06c9fb",
+    ("personal", 5, "en"): "ba4c78267823a862866f0ead680025d1f3382f7cef9d5a7f57a3ed8e2eaa870d",
+    ("personal", 5, "fr"): "6fac402ccd84842a21a2c460e465fa065544dfb08e48c29c52a3d1bc275dd767",
 }
 """A released notice never changes: another text is another version."""
 
@@ -77,6 +85,19 @@ def test_the_first_screen_fits_a_terminal_and_a_minute(key: tuple[str, int, str]
     assert notice.rest
     assert len(notice.rest.splitlines()) <= 110
     assert not NEVER_SAID.search(notice.summary + notice.rest)
+
+
+@pytest.mark.parametrize("name", ["personal", "organisation"])
+@pytest.mark.parametrize("language", notices.LANGUAGES)
+def test_the_notice_in_force_fits_two_pages(name: str, language: str) -> None:
+    """Two pages of A4 at ten points: 66 lines of 95 characters each, headings and spaces between them included."""
+    notice = notices.load(name, 5, language)
+    lines = [*notice.summary.split("\n"), ""]
+    for paragraph in flowing(notice.rest).split("\n"):
+        lines += textwrap.wrap(paragraph, 95) or [""]
+    assert len(lines) <= 2 * 66
+    assert len(notice.summary.split()) <= 140
+    assert len(re.findall(r"[^\W_][\w'-]*", notice.rest)) <= (1_150 if language == "fr" else 1_050)
 
 
 @pytest.mark.parametrize("name", ["personal", "organisation"])
@@ -225,10 +246,10 @@ def test_a_policy_in_words_names_every_program_task_and_kind_that_it_lists(langu
     ours = policy.load_personal()[0]
     text = policy_in_words(ours, language)
     assert all(name in text for name in ours.applications.names)
-    short = policy_in_words(ours, language, brief=True)
-    left = str(len(ours.applications.names) - 10)
-    assert ours.applications.names[9] in short
-    assert ours.applications.names[10] not in short
+    short = policy_in_brief(ours, language)
+    left = str(len(ours.applications.names) - 3)
+    assert ours.applications.names[2] in short
+    assert ours.applications.names[3] not in short
     assert left in short
     assert "desktop-logger consent show" in short
     offered = policy.Text(en="an invoice", de="eine Rechnung", fr="une facture")

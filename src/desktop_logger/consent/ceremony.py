@@ -1,11 +1,12 @@
 """The ceremony: a person reads, chooses, and signs with their own hand; or refuses, which leaves no trace.
 
-1. the summary, on request the whole notice; what a collection request asks for, where it answers one · 2. the policy in
-words · 3. each scope apart, default no · 4. the profile, with its figures · 5. each purpose of an organisation apart,
-default no · 6. everything once more · 7. passphrase · 8. the code of exactly this document · 9. writing: keys, ledger,
-receipt, and last the end of an older withdrawal
+1. the summary, on request the whole notice and policy; what a collection request asks for, where it answers one
+· 2. who asks, and what the summary cannot know · 3. each scope apart, default no · 4. the profile, with its figures
+· 5. each purpose of an organisation apart, default no · 6. what would be signed: readers, days, end · 7. passphrase ·
+8. the code of exactly this document · 9. writing: keys, ledger, receipt, and last the end of an older withdrawal
 
 A renewal shows in place of 1 to 5 what has changed since the receipt before it, and asks only about what is new.
+Each thing is said once, so that reading it all takes about two minutes (``tests/unit/test_ceremony_page.py``).
 
 Invariants: nothing is written before the right code (8) is typed; a refusal, a wrong code, Ctrl-C and the end of input
 leave everything as it was; what is signed is what was shown, from memory, not from files read again.
@@ -104,7 +105,7 @@ class Ceremony:
         if before:
             answers = self._answers_again(before)
         else:
-            self.terminal.say(policy_in_words(self.policy, self.language, brief=True) + "\n")
+            self.terminal.say(policy_in_brief(self.policy, self.language) + "\n")
             scopes = tuple(name for name in self.policy.scopes if self._scope(name))
             answers = Answers(scopes, self._profile() if scopes else "", self._purposes() if scopes else ())
         if not answers.scopes:
@@ -112,7 +113,7 @@ class Ceremony:
         known = identity.exists(self.home) and not new_identity
         afresh = not known and (identity.exists(self.home) or self.books.exist())
         place = self.books.kek_place()
-        self._recapitulate(answers, place, afresh=afresh)
+        self._recapitulate(answers, again=before is not None, afresh=afresh)
         keys, passphrase = self._keys(known=known)
         device = self._device(afresh=afresh)
         document = self._document(answers, keys, device)
@@ -153,6 +154,7 @@ class Ceremony:
                     flowing(self.notice.rest),
                     policy_in_words(self.policy, self.language),
                     saying.fields_in_words(self.policy, self.language),
+                    self._say("a_kek", place=self._say(f"kek_{self.books.kek_place()}")),
                 ]
             )
             self.terminal.page(whole, self._say("more"))
@@ -165,7 +167,7 @@ class Ceremony:
 
     def _scope(self, name: str) -> bool:
         """Say what a scope is, and ask about it."""
-        tasks = words.listed(self.language, (one.text.spoken(self.language) for one in self.policy.tasks), brief=True)
+        tasks = words.listed(self.language, (one.text.spoken(self.language) for one in self.policy.tasks), few=10)
         self.terminal.say(self._say(f"about_{name}", tasks=tasks))
         return self._yes(f"record_{name}")
 
@@ -175,8 +177,6 @@ class Ceremony:
         for name in offered:
             self.terminal.say(f"  {name}: {self._say(name)}")
         self.terminal.say(self._say("week"))
-        if self.policy.release:
-            self.terminal.say(self._say("shared", profile=self.policy.release.profile))
         while True:
             default = self.policy.profile.default
             chosen = self.terminal.ask(self._say("profile", default=default)).strip().lower() or default
@@ -209,26 +209,30 @@ class Ceremony:
         profile = max(before.left.profile, self.policy.profile.ceiling, key=lambda name: PROFILES[name].rank)
         return Answers(scopes, profile, self._purposes(renewing.purposes(before, self.policy)) if scopes else ())
 
-    def _recapitulate(self, answers: Answers, place: str, *, afresh: bool) -> None:
+    def _recapitulate(self, answers: Answers, *, again: bool, afresh: bool) -> None:
+        """What would be signed. ``again``: also what a first ceremony has on the screen already, its questions."""
         terms, readers = self._shared(answers)
-        lines = ["", self._say("agree"), ""]
         recorded = words.scopes(self.language, answers.scopes)
+        lines = ["", self._say("agree")]
         lines.append("* " + self._say("a_record", scopes=recorded, profile=answers.profile))
         if terms:
-            purposes = "; ".join(
-                one.text.spoken(self.language) for one in self.policy.purposes if one.id in answers.purposes
-            )
-            lines.append("* " + self._say("a_share", purposes=purposes, profile=terms["profile"]))
+            if again:
+                granted = (one for one in self.policy.purposes if one.id in answers.purposes)
+                lines.append(
+                    "* " + self._say("a_for", purposes="; ".join(one.text.spoken(self.language) for one in granted))
+                )
+            waits = "a_waits" if terms["mode"] == "cooling-off" else "a_approved"
+            when = self._say(waits, hours=terms["cooling_off_hours"])
+            lines.append("* " + self._say("a_shared", profile=terms["profile"], when=when))
             for one in readers:
                 shown = {**one, "scopes": words.scopes(self.language, one["scopes"])}
                 lines.append(self._say("a_reader", **shown))
         else:
             lines.append("* " + self._say("a_alone"))
-        if self.policy.schedule:
+        if again and self.policy.schedule:
             lines.append("* " + words.hours(self.language, self.policy.schedule.model_dump()))
-        lines.append("* " + self._say("kept", days=self.policy.retention_days))
-        lines.append("* " + self._say("a_ends", day=day(self.clock.now() + self.days * _DAY_S)))
-        lines.append("* " + self._say("a_kek", place=self._say(f"kek_{place}")))
+        ends = day(self.clock.now() + self.days * _DAY_S)
+        lines.append("* " + self._say("a_until", days=self.policy.retention_days, day=ends))
         if afresh:
             lines += ["", self._say("afresh")]
         self.terminal.say("\n".join(lines) + "\n")
@@ -416,20 +420,24 @@ def save_copy(place: str, receipt_id: str, data: bytes) -> str:
     return path
 
 
-def policy_in_words(policy: policies.Policy, language: str, *, brief: bool = False) -> str:
-    """The policy as lines that a person can check. ``brief``: of long lists only the first names."""
+def policy_in_brief(policy: policies.Policy, language: str) -> str:
+    """Who asks, and what the summary cannot know: what a policy leaves out, and what it has beyond the usual.
+
+    All the rest of ``policy_in_words`` is asked about, stands in what would be signed, or behind ``m``.
+    """
+    lines = [_title(policy, language), _covered(policy, language, few=3), *_beyond(policy, language)]
+    if policy.onward_transfer:
+        lines.append(words.say(language, "onward", names=", ".join(policy.onward_transfer)))
+    return "\n".join(lines)
+
+
+def policy_in_words(policy: policies.Policy, language: str) -> str:
+    """The whole policy as lines that a person can check."""
 
     def say(key: str, **holes: object) -> str:
         return words.say(language, key, **holes)
 
-    lines = []
-    if policy.controller:
-        who = policy.controller
-        lines.append(
-            say("policy_of", id=policy.id, version=policy.version, organisation=who.name, contact=who.contact)
-        )  # fmt: skip
-    else:
-        lines.append(say("policy", id=policy.id, version=policy.version))
+    lines = [_title(policy, language)]
     if policy.countersignature:
         second = policy.countersignature
         lines.append(say("countersigned", name=second.name, contact=second.contact))
@@ -437,14 +445,17 @@ def policy_in_words(policy: policies.Policy, language: str, *, brief: bool = Fal
         lines.append(say("dpo", name=policy.dpo.name, contact=policy.dpo.contact))
     purposes = "; ".join(one.text.spoken(language) for one in policy.purposes)
     lines.append(say("asked_for", scopes=words.scopes(language, policy.scopes), purposes=purposes))
-    lines += _programs_in_words(policy, language, brief=brief)
-    if policy.named_commands:
-        lines.append(say("commands"))
-    if policy.injected == "record":
-        lines.append(say("injected"))
-    lines += [say("backend", name=one.name, sha256=one.sha256[:16]) for one in policy.backends]
-    if policy.schedule:
-        lines.append(words.hours(language, policy.schedule.model_dump()))
+    lines.append(_covered(policy, language))
+    if policy.applications.mode == "deny":
+        lines.append(say(f"apps_deny_{policy.unanswered}"))
+    lines.append(say(f"unanswered_{policy.unanswered}"))
+    if "context" in policy.scopes and policy.categories:
+        pairs = (f"{name} ({kind})" for name, kind in policy.categories.items())
+        lines.append(say("sorted", names=words.listed(language, pairs)))
+    if policy.tasks:
+        tasks = words.listed(language, (one.text.spoken(language) for one in policy.tasks))
+        lines.append(say("about_task", tasks=tasks))
+    lines += _beyond(policy, language)
     lines.append(say("kept", days=policy.retention_days))
     if policy.release:
         key = "leaves" if policy.release.mode == "cooling-off" else "leaves_approved"
@@ -464,19 +475,32 @@ def policy_in_words(policy: policies.Policy, language: str, *, brief: bool = Fal
     return "\n".join(lines)
 
 
-def _programs_in_words(policy: policies.Policy, language: str, *, brief: bool) -> list[str]:
-    """In which programs and fields, and what the policy calls their kinds and people's tasks."""
-    mode, names = policy.applications.mode, words.listed(language, policy.applications.names, brief=brief)
-    lines = [words.say(language, f"apps_{mode}" if names or mode != "allow" else "apps_none", names=names)]
-    if mode == "deny":
-        lines.append(words.say(language, f"apps_deny_{policy.unanswered}"))
-    lines.append(words.say(language, f"unanswered_{policy.unanswered}"))
-    if "context" in policy.scopes and policy.categories:
-        pairs = (f"{name} ({kind})" for name, kind in policy.categories.items())
-        lines.append(words.say(language, "sorted", names=words.listed(language, pairs, brief=brief)))
-    if policy.tasks and not brief:
-        tasks = words.listed(language, (one.text.spoken(language) for one in policy.tasks), brief=False)
-        lines.append(words.say(language, "about_task", tasks=tasks))
+def _title(policy: policies.Policy, language: str) -> str:
+    """The policy's name, and whose it is."""
+    if not policy.controller:
+        return words.say(language, "policy", id=policy.id, version=policy.version)
+    name, contact = policy.controller.name, policy.controller.contact
+    return words.say(
+        language, "policy_of", id=policy.id, version=policy.version, organisation=name, contact=contact
+    )  # fmt: skip
+
+
+def _covered(policy: policies.Policy, language: str, few: int | None = None) -> str:
+    """In which programs something is recorded."""
+    mode, names = policy.applications.mode, words.listed(language, policy.applications.names, few=few)
+    return words.say(language, f"apps_{mode}" if names or mode != "allow" else "apps_none", names=names)
+
+
+def _beyond(policy: policies.Policy, language: str) -> list[str]:
+    """What not every policy has: commands by name, what other programs put in, foreign backends, hours."""
+    lines = []
+    if policy.named_commands:
+        lines.append(words.say(language, "commands"))
+    if policy.injected == "record":
+        lines.append(words.say(language, "injected"))
+    lines += [words.say(language, "backend", name=one.name, sha256=one.sha256[:16]) for one in policy.backends]
+    if policy.schedule:
+        lines.append(words.hours(language, policy.schedule.model_dump()))
     return lines
 
 

@@ -22,21 +22,21 @@ _EN = {
     "record_context": "Record context? [y/N]",
     "record_target": "Record target? [y/N]",
     "record_task": "Record task? [y/N]",
-    "about_keyboard": "keyboard: the kind of each key that you press, and when; never which key.",
-    "about_pointer": "pointer: clicks, scrolling and how far it moves; never where it is.",
-    "about_context": "context: the kind of program in front (browser, mail …); never its name, a title or an address.",
-    "about_target": "target: the kind of element that you click (button, link …); never its name, content or place.",
-    "about_task": "task: only what you say yourself that you begin and end, from this list: {tasks}.",
+    "about_keyboard": "keyboard: each key's kind and time; never which key.",
+    "about_pointer": "pointer: clicks, scrolling, how far it moves; never where.",
+    "about_context": "context: the kind of program in front; never its name.",
+    "about_target": "target: the kind of element you click; never its name.",
+    "about_task": "task: only what you say yourself: {tasks}.",
     "apps_all": "Recorded in every program.",
     "apps_allow": "Recorded only in these programs: {names}. In any other, nothing.",
     "apps_none": "No program is on the list of those that are recorded, so nothing is.",
-    "apps_deny": "Recorded in every program but these: {names}.",
+    "apps_deny": "Recorded in all programs but: {names}.",
     "apps_deny_coarse": "Where nobody can say which program is in front (Wayland), in the coarsest form at most.",
     "apps_deny_nothing": "Where nobody can say which program is in front (Wayland), nothing.",
     "unanswered_coarse": "Where nobody can tell whether a field is for a password, in the coarsest form at most.",
     "unanswered_nothing": "Where nobody can tell whether a field is for a password, nothing is recorded.",
     "sorted": "Kinds that this policy gives to programs itself: {names}.",
-    "and_more": "and {count} more (all of them: desktop-logger consent show)",
+    "and_more": "{count} more (desktop-logger consent show)",
     "profile": "Profile [{default}]:",
     "purpose": "Let {organisation} use it to {purpose}? [y/N]",
     "new_passphrase": "New passphrase:",
@@ -65,28 +65,30 @@ _EN = {
     "backend": "Input may be seen through a program of others: {name} (SHA-256 {sha256}…).",
     "commands": "Commands from a short fixed list (copy, paste, save …) are recorded by name.",
     "asked_for": "You will be asked about: {scopes}. Purposes: {purposes}.",
-    "choose": "How finely? With each, what our own tests could do with 500 (2,000) keys among 129 people, at least:",
-    "events": "every press as its kind, with its time to 1/50 second. A stranger with other typing of yours picked the "
-    "right person in about 35 (76) of 100 tries; about 8 % of what the letters were could be worked out.",
-    "bursts": "runs of typing: how many keys, in whole seconds. 12 (36) of 100 tries; under 1 % of the letters.",
-    "coarse": "the same in rough steps, each twice the one before. 9 (24) of 100 tries; under 1 % of the letters.",
-    "counts": "how many keys of each kind in each minute, blurred by chance (about 7 up or down). 3 (11) of 100 tries; "
-    "under 1 % of the letters.",
-    "week": "With a week of your typing, assume in all of them that you can be recognised.",
+    "choose": "How finely? Of 100 tries, at least this many found one of 129 people by 500 (2,000) keys:",
+    "events": "each press, to 1/50 second: 35 (76); and about 8 % of the letters.",
+    "bursts": "runs of typing, in whole seconds: 12 (36).",
+    "coarse": "the same in rough steps: 9 (24).",
+    "counts": "keys a minute, blurred by chance: 3 (11).",
+    "week": "With a week of typing, assume you can be recognised.",
     "which": "Choose one of: {names}",
-    "shared": "If you share it, what is shared is {profile}.",
-    "agree": "What you would sign",
+    "agree": "What you would sign:",
     "a_record": "recorded: {scopes}, as {profile}",
     "a_share": "shared for: {purposes}, as {profile}, with",
     "a_reader": "  {name}: {scopes}\n    key {fingerprint}",
+    "a_for": "shared for: {purposes}",
+    "a_shared": "shared as {profile}, {when}, with",
+    "a_waits": "after {hours} hours",
+    "a_approved": "when you approve",
+    "a_until": "kept here {days} days; your consent ends on {day}",
     "a_alone": "shared with nobody",
     "a_ends": "ends by itself on {day}; withdraw at any time: desktop-logger consent withdraw",
-    "a_kek": "the key to delete with lies in {place}",
+    "a_kek": "The key to delete with lies in {place}.",
     "kek_keyring": "your keyring",
     "kek_file": "a file of your account (no usable keyring here)",
     "a_you": "your key: {fingerprint}",
-    "about_passphrase": "Only your passphrase opens your data. At least {count} characters. If you lose it, nobody can "
-    "read the data any more, and you neither; deleting still works.",
+    "about_passphrase": "Only your passphrase ({count} characters or more) opens your data. If you lose it, nobody can "
+    "read the data; deleting still works.",
     "known_passphrase": "You have keys here already: the same passphrase as before.",
     "afresh": "NEW KEYS: what was recorded so far becomes unreadable for everybody and is deleted.",
     "short": "That is shorter than {count} characters.",
@@ -150,11 +152,10 @@ _EN = {
     "n_release": "only rougher records leave this computer",
     "n_unapproved": "nothing leaves before you approve it",
     "n_sooner": "data waits longer before it leaves",
-    "weak": "{count} characters: short. Somebody with a copy of this computer could find out a short passphrase by "
-    "trying. Four or more random words are better; this is only an estimate from the length.",
-    "fair": "{count} characters: usable if nobody can guess it. Longer is better; this is only an estimate.",
-    "good": "{count} characters: long. That is good, unless it is a known saying; this is only an estimate.",
-    "keep": "Keep a copy where you like: desktop-logger consent receipt --out FILE",
+    "weak": "{count} characters: short; could be found by trying. Four random words are better (an estimate).",
+    "fair": "{count} characters: fair; longer is better (an estimate).",
+    "good": "{count} characters: long (an estimate).",
+    "keep": "A copy: desktop-logger consent receipt --out FILE",
     "copied": "A copy lies in {path}",
     "not_copied": "No copy was made: {path}: {reason}",
     "narrowed": "Narrower from now on: {scopes}, as {profile}{purposes}. Nothing is recorded beyond that any more.",
@@ -173,21 +174,21 @@ _DE = {
     "record_context": "Kontext aufzeichnen? [j/N]",
     "record_target": "Ziel aufzeichnen? [j/N]",
     "record_task": "Aufgabe aufzeichnen? [j/N]",
-    "about_keyboard": "Tastatur: welche Art Taste Sie drücken, und wann; nie welche Taste.",
-    "about_pointer": "Zeiger: Klicks, Scrollen und wie weit er sich bewegt; nie, wo er ist.",
-    "about_context": "Kontext: die Art des Programms vorn (Browser, Mail …); nie Name, Titel oder Adresse.",
-    "about_target": "Ziel: die Art des Elements, das Sie klicken (Knopf, Link …); nie Name, Inhalt oder Ort.",
-    "about_task": "Aufgabe: nur, was Sie selbst als begonnen und beendet angeben, aus dieser Liste: {tasks}.",
+    "about_keyboard": "Tastatur: Art und Zeit jeder Taste; nie welche Taste.",
+    "about_pointer": "Zeiger: Klicks, Scrollen, wie weit er sich bewegt; nie, wo.",
+    "about_context": "Kontext: die Art des Programms vorn; nie sein Name.",
+    "about_target": "Ziel: die Art des angeklickten Elements; nie sein Name.",
+    "about_task": "Aufgabe: nur, was Sie selbst angeben: {tasks}.",
     "apps_all": "Aufgezeichnet in jedem Programm.",
     "apps_allow": "Aufgezeichnet nur in diesen Programmen: {names}. In jedem anderen nichts.",
     "apps_none": "Kein Programm steht auf der Liste der aufgezeichneten; also wird nichts aufgezeichnet.",
-    "apps_deny": "Aufgezeichnet in jedem Programm außer diesen: {names}.",
+    "apps_deny": "Aufgezeichnet in allen Programmen außer: {names}.",
     "apps_deny_coarse": "Wo niemand sagen kann, welches Programm vorn ist (Wayland), höchstens in der gröbsten Form.",
     "apps_deny_nothing": "Wo niemand sagen kann, welches Programm vorn ist (Wayland), nichts.",
     "unanswered_coarse": "Wo niemand weiß, ob ein Feld für ein Passwort ist, höchstens in der gröbsten Form.",
     "unanswered_nothing": "Wo niemand weiß, ob ein Feld für ein Passwort ist, wird nichts aufgezeichnet.",
     "sorted": "Arten, die diese Regelung Programmen selbst gibt: {names}.",
-    "and_more": "und {count} weitere (alle: desktop-logger consent show)",
+    "and_more": "{count} weitere (desktop-logger consent show)",
     "profile": "Profil [{default}]:",
     "purpose": "Darf {organisation} es nutzen, um {purpose}? [j/N]",
     "new_passphrase": "Neue Passphrase:",
@@ -216,28 +217,30 @@ _DE = {
     "backend": "Eingaben darf ein fremdes Programm sehen: {name} (SHA-256 {sha256}…).",
     "commands": "Befehle aus einer kurzen festen Liste (Kopieren, Einfügen …) werden mit Namen aufgezeichnet.",
     "asked_for": "Sie werden gefragt nach: {scopes}. Zwecke: {purposes}.",
-    "choose": "Wie fein? Dazu, was eigene Versuche mit 500 (mit 2.000) Tasten unter 129 Menschen mindestens konnten:",
-    "events": "jeder Druck als Art mit seiner Zeit auf 1/50 Sekunde. Wer anderes Tippen von Ihnen hat, fand in etwa 35 "
-    "(76) von 100 Versuchen die richtige Person; zu etwa 8 % ließ sich erschließen, welche Buchstaben es waren.",
-    "bursts": "Tippstrecken: wie viele Tasten, in ganzen Sekunden. 12 (36) von 100; unter 1 % der Buchstaben.",
-    "coarse": "dasselbe in groben Stufen, jede doppelt so groß. 9 (24) von 100 Versuchen; unter 1 % der Buchstaben.",
-    "counts": "wie viele Tasten jeder Art in jeder Minute, durch Zufall verwischt (um etwa 7 mehr oder weniger). "
-    "3 (11) von 100 Versuchen; unter 1 % der Buchstaben.",
-    "week": "Mit einer Woche Ihres Tippens sollten Sie bei allen annehmen, dass man Sie erkennen kann.",
+    "choose": "Wie fein? Von 100 Versuchen fanden mindestens so viele einen von 129 Menschen an 500 (2.000) Tasten:",
+    "events": "jeder Druck, auf 1/50 Sekunde: 35 (76); und etwa 8 % der Buchstaben.",
+    "bursts": "Tippstrecken, in ganzen Sekunden: 12 (36).",
+    "coarse": "dasselbe in groben Stufen: 9 (24).",
+    "counts": "Tasten pro Minute, durch Zufall verwischt: 3 (11).",
+    "week": "Nehmen Sie an, dass man Sie an einer Woche Tippen erkennen kann.",
     "which": "Wählen Sie eines von: {names}",
-    "shared": "Wenn Sie es teilen, ist das Geteilte {profile}.",
-    "agree": "Was Sie unterschreiben würden",
+    "agree": "Was Sie unterschreiben würden:",
     "a_record": "aufgezeichnet: {scopes}, als {profile}",
     "a_share": "geteilt für: {purposes}, als {profile}, mit",
     "a_reader": "  {name}: {scopes}\n    Schlüssel {fingerprint}",
+    "a_for": "geteilt für: {purposes}",
+    "a_shared": "geteilt als {profile}, {when}, mit",
+    "a_waits": "nach {hours} Stunden",
+    "a_approved": "wenn Sie es freigeben",
+    "a_until": "bleibt hier {days} Tage; Ihre Einwilligung endet am {day}",
     "a_alone": "mit niemandem geteilt",
     "a_ends": "endet von selbst am {day}; zurücknehmen jederzeit: desktop-logger consent withdraw",
-    "a_kek": "der Schlüssel zum Löschen liegt in {place}",
+    "a_kek": "Der Schlüssel zum Löschen liegt in {place}.",
     "kek_keyring": "Ihrem Schlüsselbund",
     "kek_file": "einer Datei Ihres Kontos (kein nutzbarer Schlüsselbund hier)",
     "a_you": "Ihr Schlüssel: {fingerprint}",
-    "about_passphrase": "Nur Ihre Passphrase öffnet Ihre Daten. Mindestens {count} Zeichen. Verlieren Sie sie, kann "
-    "niemand mehr die Daten lesen, auch Sie nicht; löschen geht weiterhin.",
+    "about_passphrase": "Nur Ihre Passphrase (mindestens {count} Zeichen) öffnet Ihre Daten. Ohne sie kann niemand die "
+    "Daten lesen, auch Sie nicht; löschen geht weiterhin.",
     "known_passphrase": "Sie haben hier schon Schlüssel: dieselbe Passphrase wie bisher.",
     "afresh": "NEUE SCHLÜSSEL: Was bisher aufgezeichnet wurde, wird für alle unlesbar und gelöscht.",
     "short": "Das ist kürzer als {count} Zeichen.",
@@ -301,11 +304,10 @@ _DE = {
     "n_release": "nur gröbere Daten verlassen diesen Computer",
     "n_unapproved": "nichts geht hinaus, bevor Sie es freigeben",
     "n_sooner": "Daten warten länger, bevor sie hinausgehen",
-    "weak": "{count} Zeichen: kurz. Wer eine Kopie dieses Computers hat, könnte eine kurze Passphrase durch Probieren "
-    "finden. Vier oder mehr zufällige Wörter sind besser; das ist nur eine Schätzung nach der Länge.",
-    "fair": "{count} Zeichen: brauchbar, wenn niemand sie erraten kann. Länger ist besser; das ist nur eine Schätzung.",
-    "good": "{count} Zeichen: lang. Das ist gut, außer es ist ein bekannter Spruch; das ist nur eine Schätzung.",
-    "keep": "Eine Kopie, wohin Sie wollen: desktop-logger consent receipt --out DATEI",
+    "weak": "{count} Zeichen: kurz; durch Probieren zu finden. Vier zufällige Wörter sind besser (geschätzt).",
+    "fair": "{count} Zeichen: brauchbar; länger ist besser (geschätzt).",
+    "good": "{count} Zeichen: lang (geschätzt).",
+    "keep": "Eine Kopie: desktop-logger consent receipt --out DATEI",
     "copied": "Eine Kopie liegt in {path}",
     "not_copied": "Es wurde keine Kopie gemacht: {path}: {reason}",
     "narrowed": "Ab jetzt enger: {scopes}, als {profile}{purposes}. Darüber hinaus wird nichts mehr aufgezeichnet.",
@@ -314,9 +316,6 @@ _DE = {
     "note_no_session": "Hinweis: Hier antwortet keine Sitzungsverwaltung; ob die Sitzung von hier ist, prüft niemand.",
     "note_no_tracer": "Hinweis: Dieses System sagt nicht, ob ein Debugger mitliest.",
 }
-
-_FEW = 10
-"""Names of a list that the ceremony's own screen has room for; the whole notice has them all."""
 
 TEXTS = {"en": _EN, "de": _DE, "fr": FRENCH}
 
@@ -348,11 +347,11 @@ def scopes(language: str, names: tuple[str, ...] | list[str]) -> str:
     return " + ".join(SCOPES[language][name] for name in names)
 
 
-def listed(language: str, names: Iterable[str], *, brief: bool) -> str:
-    """Names one after another; ``brief``: of a long list only the first, and how many more there are."""
+def listed(language: str, names: Iterable[str], *, few: int | None = None) -> str:
+    """Names one after another; of a list longer than ``few`` only the first, and how many more there are."""
     every = list(names)
-    if brief and len(every) > _FEW + 1:
-        every = [*every[:_FEW], say(language, "and_more", count=len(every) - _FEW)]
+    if few and len(every) > few + 1:
+        every = [*every[:few], say(language, "and_more", count=len(every) - few)]
     return ", ".join(every)
 
 
