@@ -19,6 +19,7 @@ import pytest
 
 from desktop_logger.confine import landlock
 from desktop_logger.daemon.children import ENVIRONMENT
+from desktop_logger.daemon.indicator import MENU
 from tests.capturing import CaptureProcess
 from tests.granted import grant
 from tests.people import LOGGER, PASSPHRASE, Person
@@ -98,6 +99,11 @@ def sign(xdotool: Callable[..., str]) -> Callable[..., None]:
     return click
 
 
+def row(mark: str) -> int:
+    """How far down the middle of a row of the menu lies."""
+    return 36 + [one for one, _ in MENU].index(mark) * 22 + 11
+
+
 def test_the_sign_pauses_resumes_and_stops(person: Person, xdotool: Callable[..., str]) -> None:
     click = sign(xdotool)
     person.start()
@@ -106,7 +112,7 @@ def test_the_sign_pauses_resumes_and_stops(person: Person, xdotool: Callable[...
     click(1184, 21, 1)
     wait_until(lambda: person.status()["state"] == "recording", 10, "recording again")
     click(1184, 21, 3)
-    click(1184, 36 + 2 * 22 + 11, 1)
+    click(1184, row("s"), 1)
     wait_until(lambda: person.status()["state"] == "stopped", 10, "the stop")
 
 
@@ -118,10 +124,10 @@ def test_the_sign_deletes_only_when_it_is_clicked(person: Person, xdotool: Calla
     assert before == 1
     click(1184, 21, 3)
     for button in (4, 5, 2, 3):
-        click(1184, 36 + 22 + 11, button)
+        click(1184, row("d"), button)
     time.sleep(1)
     assert "erased" not in person.ok("verify")
-    click(1184, 36 + 22 + 11, 1)
+    click(1184, row("d"), 1)
     wait_until(lambda: "erased" in person.run("verify").stdout, 10, "the deletion")
     wait_until(lambda: person.status()["state"] == "recording", 10, "recording again")
 

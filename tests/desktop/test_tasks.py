@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from desktop_logger.daemon.indicator import MENU
 from tests.answering import Answering
 from tests.bus import Desktop
 from tests.people import PASSPHRASE, Person
@@ -99,11 +100,11 @@ def test_the_sign_and_the_tray_offer_tasks_and_how_they_ended(
 
     wait_until(lambda: desktop.items and "Begin: letter" in desktop.menu(), 5, "the tasks")
     before = desktop.menu()
-    choose(4, 1)  # below the four rows that are always there: the tasks; of these the second
+    choose(len(MENU), 1)  # below the rows that are always there: the tasks; of these the second
     wait_until(lambda: person.status()["task"] == "letter", 5, "the task")
-    choose(5)  # failed
+    choose(len(MENU) + 1)  # failed
     wait_until(lambda: person.status()["task"] is None, 5, "its end")
-    choose(4, 2)  # no other page: back to the menu
+    choose(len(MENU), 2)  # no other page: back to the menu
     xdotool("mousemove", 1184, 21, "click", 3)
     wait_until(lambda: "Begin: letter" in desktop.menu(), 5, "the tasks again")
     desktop.choose("Begin: letter")

@@ -9,9 +9,9 @@ It selects no key anywhere, and buttons on its own windows only, but for the tim
 are wanted. It opens no file and starts nothing.
 
 Marks to the supervisor: ``.`` alive, ``p`` pause or resume, ``d`` delete the last 15 minutes, ``s`` stop,
-``w`` withdraw the consent; from the tray's menu also ``1``, ``2``, ``3``: pause for 5, 15, 60 minutes. Where tasks
-were granted, ``o``, ``f``, ``g``: the open task ended well, failed, was given up; ``TASK_MARK`` and what follows it in
-Unicode: that task of the list begins.
+``w`` withdraw the consent; ``1``, ``2``, ``3`` pause for 5, 15, 60 minutes. Where tasks were granted, ``o``, ``f``,
+``g``: the open task ended well, failed, was given up; ``TASK_MARK`` and what follows it in Unicode: that task of the
+list begins.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from desktop_logger.focus.watching import Watching
 from desktop_logger.focus.windows import open_display
 
 from .children import DISPLAY_LOST
-from .tray import TASK_MARK, Tray, ends
+from .tray import CHOICES, HOW_TO_LOOK, LOOK, TASK_MARK, Tray, ends
 
 ALIVE_S = 1.0
 OBSERVER_LOST = 6
 """Exit status when a bus has hung up: only a new process may connect again."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
-MENU = (("p", "Pause or resume"), ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"))
+MENU = CHOICES
+"""The same rows as the tray's."""
 
 _PAGE = "page"
 """Not a mark: turns the menu to the next page."""
@@ -76,7 +77,7 @@ class Window:
         screen = self.display.screen()
         self.screen = screen
         self.state = "waiting"
-        self.open = self.covered = False
+        self.open = self.covered = self.telling = False
         self.tasks: list[str] = []
         self.begun: str | None = None
         self.page = 0
@@ -127,7 +128,9 @@ class Window:
         self.draw()
 
     def rows(self) -> list[tuple[str, str]]:
-        """The menu's rows as they stand now: mark and label."""
+        """The menu's rows as they stand now: mark and label. Words about how to look stand alone, and do nothing."""
+        if self.telling:
+            return [("", line) for line in HOW_TO_LOOK]
         if self.page:
             most = max(1, self.screen.height_in_pixels // ROW - 4)
             first = (self.page - 1) * most
@@ -189,11 +192,16 @@ class Window:
         if rows[row][0] == _PAGE:
             self._turn_page()
             return ""
+        if rows[row][0] == LOOK:
+            self.telling = True
+            self._place(self.corner + WIDTH + 8)
+            self.draw()
+            return ""
         self._toggle()
         return rows[row][0]
 
     def _toggle(self) -> None:
-        self.open, self.page = not self.open, 0
+        self.open, self.page, self.telling = not self.open, 0, False
         self._place(self.corner + WIDTH + 8)
         if self.open:
             self.menu.map()

@@ -4,8 +4,8 @@ StatusNotifierItem and dbusmenu over the session bus, through ``jeepney`` (the e
 the window is told and sends the same marks. It never replaces the window: whether a desktop shows tray icons nobody
 here can know, so liveness hangs on the window alone. Where there is no bus, no library or no tray, there is none.
 
-Invariant: only the words of ``LOOKS`` and of the menu leave over the bus, the codes of tasks where they were granted
-among them; nothing else about the person or the data.
+Invariant: only the words of ``LOOKS``, of the menu and of ``HOW_TO_LOOK`` leave over the bus, the codes of tasks where
+they were granted among them; nothing else about the person or the data.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ WATCHER = "org.kde.StatusNotifierWatcher"
 
 CHOICES = (
     ("1", "Pause for 5 minutes"), ("2", "Pause for 15 minutes"), ("3", "Pause for an hour"), ("p", "Pause or resume"),
-    ("d", "Delete last 15 minutes"), ("s", "Stop recording"), ("w", "Withdraw consent"),
+    ("d", "Delete last 15 minutes"), ("i", "Look at my data ..."), ("s", "Stop recording"), ("w", "Withdraw consent"),
 )  # fmt: skip
-"""Mark → label. Ids of the menu are positions from 1."""
+"""Mark → label, for the sign's menu and the tray's. Ids of the menu are positions from 1."""
+
+LOOK = "i"
+"""Not a mark for the supervisor: says how to look. Nothing here can start a program, nor may (ADR 0034)."""
+HOW_TO_LOOK = ("Type in a terminal:", "desktop-logger inspect", "It needs your passphrase.")
 
 TASK_MARK = "\ue000"
 """The mark of the first task that can begin; the others follow."""
@@ -80,7 +84,7 @@ class Tray:
                     self._signal(ITEM, ITEM_FACE, name)
             if word != self.word:
                 self.word = word
-                self._notify(text)
+                self._notify(text, replaces=self.notified)
         except Exception:  # noqa: BLE001  the bus is gone; the window still shows everything
             self.connection = None
 
@@ -128,15 +132,17 @@ class Tray:
     def _signal(self, path: str, face: str, name: str) -> None:
         self.connection.send(self.jeepney.new_signal(self.jeepney.DBusAddress(path, None, face), name))
 
-    def _notify(self, text: str) -> None:
-        """One notification, which replaces the one before."""
+    def _notify(self, text: str, *, replaces: int) -> None:
+        """One notification; of the state there is only one, which replaces the one before."""
         place = self.jeepney.DBusAddress(
             "/org/freedesktop/Notifications", "org.freedesktop.Notifications", "org.freedesktop.Notifications"
         )
-        body: tuple[Any, ...] = ("desktop-logger", self.notified, self._icon(), "desktop-logger", text, [], {}, 5000)
+        body: tuple[Any, ...] = ("desktop-logger", replaces, self._icon(), "desktop-logger", text, [], {}, 5000)
         message = self.jeepney.new_method_call(place, "Notify", "susssasa{sv}i", body)
-        self._asked = next(self.connection.outgoing_serial)
-        self.connection.send(message, serial=self._asked)
+        serial = next(self.connection.outgoing_serial)
+        if text == self.text:
+            self._asked = serial
+        self.connection.send(message, serial=serial)
 
     def _answer(self, message: Any) -> None:
         kinds, fields = self.jeepney.MessageType, self.jeepney.HeaderFields
@@ -180,9 +186,16 @@ class Tray:
         if member in ("Event", "EventGroup"):
             for number, kind, *_ in [body] if member == "Event" else body[0]:
                 if kind == "clicked":
-                    self.marks += {row: mark for row, mark, _ in self._rows()}.get(number, "")
+                    self._choose({row: mark for row, mark, _ in self._rows()}.get(number, ""))
             return ("", ()) if member == "Event" else ("ai", ([],))
         return {"AboutToShow": ("b", (False,)), "AboutToShowGroup": ("aiai", ([], []))}.get(member)
+
+    def _choose(self, mark: str) -> None:
+        """What a click in the menu does: a mark for the supervisor, or words about how to look."""
+        if mark == LOOK:
+            self._notify(" ".join(HOW_TO_LOOK), replaces=0)
+        else:
+            self.marks += mark
 
     def _entries(self) -> list[tuple[int, dict[str, Any]]]:
         return [(number, {"label": ("s", label)}) for number, _, label in self._rows()]
