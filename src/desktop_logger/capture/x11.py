@@ -17,9 +17,10 @@ from desktop_logger.consent.grant import Grant
 from desktop_logger.errors import Unavailable
 from desktop_logger.records.events import Batch, Event
 
-from . import GATHER_S, DisplayLost, Probe, keymap, pointing, wire
+from . import DisplayLost, Probe, keymap, pointing, wire
 from .raw import Parser
 
+GATHER_S, GATHER_LEAST_S = 0.2, 0.05
 READ_BYTES = 1 << 17
 _READ_MOST = 1 << 21
 """One ``read`` takes at most this much, so that the heartbeat is looked at often enough."""
@@ -97,8 +98,6 @@ class _Asking:
 class X11Capture:
     """An open capture. Holds one read buffer, which is zero except while it is being parsed."""
 
-    gather_s = GATHER_S
-
     def __init__(self, scopes: tuple[str, ...], *, injected: bool) -> None:
         keyboard, target = "keyboard" in scopes, "target" in scopes
         pointer = target or "pointer" in scopes
@@ -106,6 +105,7 @@ class X11Capture:
         self._view = memoryview(self._buffer)
         self._have = 0
         self._is_lost = False
+        self.gather_s = GATHER_S
         self._asking = _Asking()
         try:
             self._link = wire.Wire()
@@ -172,6 +172,7 @@ class X11Capture:
             self._have = rest
             if have < READ_BYTES:
                 break
+        self.gather_s = GATHER_S if taken < READ_BYTES else GATHER_LEAST_S  # in a flood the server need not hold it
         now = int(time.monotonic() * 1000)
         last = events[-1][0] if events else 0
         if self._parser.is_foreign and last > now and self._parser.offset is not None:

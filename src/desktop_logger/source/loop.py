@@ -61,12 +61,13 @@ class Source:
         os.set_blocking(beats, False)
         self._stop = self._rotate = False
         self._status: int | None = None
-        self._poll = select.poll()
+        self._poll, self._came = select.poll(), select.poll()
         self._poll.register(beats, select.POLLIN)
         self._poll.register(outlet.descriptor, 0)
         self._input = opened.fileno()
         if self._input >= 0:
             self._poll.register(self._input, select.POLLIN)
+            self._came.register(self._input, select.POLLIN)
         now = time.monotonic()
         self._rest.heard(int(now * 1000))
         self._beat = self._sent = self._segment = self._turned = now
@@ -144,10 +145,8 @@ class Source:
         if now - self._beat > BEAT_S:
             return LATE
         if self._read_at is not None:
-            if now >= self._read_at:
-                self._read_at = None
-                self._read()
-                self._poll.register(self._input, select.POLLIN)
+            if now >= self._read_at - self._capture.gather_s / 4:  # awake for something else: that saves a wake-up
+                self._go_on_reading(now)
         elif (due := self._capture.due()) is not None and due <= 0:
             self._read()
         if self._rest.since is None and (now - self._segment >= SEGMENT_S or self._rotate):
@@ -181,6 +180,15 @@ class Source:
             self._held.say(event)
         else:
             self._take(Batch([event], int((now - SETTLED_S) * 1000)))
+
+    def _go_on_reading(self, now: float) -> None:
+        """Read what has gathered. While input comes it is read by the clock; when it stops, it is waited for."""
+        if self._came.poll(0):
+            self._read()
+            self._read_at = now + self._capture.gather_s
+        else:
+            self._read_at = None
+            self._poll.register(self._input, select.POLLIN)
 
     def _read(self) -> None:
         batch = self._capture.read()
