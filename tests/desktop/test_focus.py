@@ -18,7 +18,7 @@ from jeepney.io.blocking import open_dbus_connection
 from desktop_logger.focus.applications import Rule
 from desktop_logger.focus.bus import BusLost
 from desktop_logger.focus.watching import Watching
-from desktop_logger.focus.windows import Windows
+from desktop_logger.focus.windows import Focused, Windows
 from desktop_logger.records import attention
 from desktop_logger.records.applications import Applications
 from desktop_logger.records.classes import Category, Role, Safety
@@ -69,10 +69,15 @@ class Watched:
     def roles(self) -> list[Role]:
         return [Role(role) for _, _, _, role, flags in list(self.told) if flags & attention.CLICKED]
 
-    def becomes(self, safety: Safety, flags: int = FINE, seconds: float = 30) -> None:
-        wait_until(
-            lambda: self.states() and self.states()[-1][::2] == (safety, flags), seconds, f"{safety!r} {self.states()}"
-        )
+    def becomes(self, safety: Safety, flags: int = FINE, seconds: float = 30, category: Category | None = None) -> None:
+        """Waits; what an element was for an instant may be told before it is known whose it was."""
+
+        def holds() -> bool:
+            last = self.states()[-1:]
+            return bool(last) and last[0][::2] == (safety, flags) and category in (None, last[0][1])
+
+        wait_until(lambda: self.lost or holds(), seconds, f"{safety!r}")
+        assert self.lost is None, "a bus has hung up"
 
     def end(self) -> None:
         self._over.set()
@@ -311,3 +316,40 @@ def test_a_password_leaves_no_record_not_even_how_long_it_was(
         left.append((sizes, kinds))
         assert len(secret) == 1 or secret.encode() not in everything_under(str(tmp_path / name))
     assert left[0] == left[1]
+
+
+def test_an_answer_that_says_what_was_known_asks_the_display_nothing(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    watching = Watching.open()
+    assert isinstance(watching.windows, Windows)
+    watching.attend(ALL, writing)
+    told: list[int] = []
+
+    def tells(safety: Safety) -> bool:
+        watching.turn()
+        with contextlib.suppress(BlockingIOError):
+            told.extend(record[1] for record in attention.RECORD.iter_unpack(os.read(reading, 1 << 16)))
+        return told[-1:] == [safety]
+
+    wait_until(lambda: tells(Safety.SAFE), 30, "an answer")
+    looks: list[float] = []
+    look = watching.windows.focused
+
+    def counted() -> Focused:
+        looks.append(time.monotonic())
+        return look()
+
+    monkeypatch.setattr(watching.windows, "focused", counted)
+    began = time.monotonic()
+    for _ in range(1000):
+        watching.turn()
+    assert len(looks) <= 2 + (time.monotonic() - began) / 0.2  # the beats
+    answering.tell("focus secret")
+    wait_until(lambda: tells(Safety.UNSAFE), 30, "the secret")
+    watching.rest()
+    watching.close()
+    os.close(reading)
+    os.close(writing)

@@ -32,7 +32,8 @@ from desktop_logger.focus.windows import open_display
 from .children import DISPLAY_LOST
 from .tray import CHOICES, HOW_TO_LOOK, LOOK, TASK_MARK, Tray, ends
 
-ALIVE_S = 1.0
+ALIVE_S, EARLY_S = 1.0, 0.2
+"""How often the sign is looked at; earlier by at most this where the process is awake for something else."""
 OBSERVER_LOST = 6
 """Exit status when a bus has hung up: only a new process may connect again."""
 WIDTH, HEIGHT, ROW = 196, 26, 22
@@ -71,8 +72,9 @@ class Window:
 
     def __init__(self) -> None:
         from Xlib import X
+        from Xlib.protocol import request
 
-        self.X = X
+        self.X, self._request = X, request
         self.display = open_display()
         screen = self.display.screen()
         self.screen = screen
@@ -226,13 +228,15 @@ class Window:
             for window in (self.window, self.menu):
                 window.configure(stack_mode=self.X.Above)
         for attempt in range(2):
+            asked = self._request.GetWindowAttributes(display=self.display.display, defer=1, window=self.window)
             place = self.window.get_geometry()
+            asked.reply()
             if (place.x, place.y, place.width, place.height) == (self.corner, 8, WIDTH, HEIGHT):
                 break
             if attempt:
                 return False
             self._place(self.screen.root.get_geometry().width)
-        return bool(self.window.get_attributes().map_state == self.X.IsViewable)
+        return bool(asked.map_state == self.X.IsViewable)
 
 
 class Terminal:
@@ -284,7 +288,7 @@ def run(kind: str, sign: int, attention: int, report: int, layers: confine.Layer
     try:
         while True:
             now = time.monotonic()
-            if now >= due:
+            if now >= due - EARLY_S:
                 due = now + ALIVE_S
                 if not face.alive():
                     return 5

@@ -161,6 +161,11 @@ class Accessibility:
             return None if self._verdict is None else Safety.UNANSWERED
         return self._verdict
 
+    @property
+    def has_passed(self) -> bool:
+        """Whether ``passed`` has something to tell."""
+        return self._passed is not None
+
     def passed(self) -> Safety | None:
         """The gravest of what had the focus since this was last asked, also where it has lost it since.
 

@@ -7,7 +7,7 @@ The rule is the grant's, one line of JSON on the pipe from supervisor to indicat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from desktop_logger.consent.grant import Grant
@@ -32,9 +32,13 @@ LOCKERS = (
 """Screen lockers, where they take the focus."""
 
 
-def is_one_of(names: Iterable[str], patterns: tuple[str, ...]) -> bool:
+@lru_cache(64)
+def is_one_of(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
     """Whether one of the names (small letters) is one of the patterns."""
     return any(matches(name, pattern) for name in names for pattern in patterns)
+
+
+_allows = lru_cache(64)(Applications.allows)
 
 
 class Rule(NamedTuple):
@@ -53,7 +57,7 @@ class Rule(NamedTuple):
 
     def allows(self, names: tuple[str, ...] | None) -> bool:
         """Whether an application of these names may be recorded. ``None``: nobody can say which one it is."""
-        return self.applications.allows(names)
+        return _allows(self.applications, names)
 
     def category(self, names: tuple[str, ...]) -> Category:
         """The category of an application of these names."""

@@ -24,6 +24,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from .bus import BusLost
 from .windows import NOBODY, Focused
 
 _MAGIC = b"i3-ipc"
@@ -35,7 +36,7 @@ _MOST_BYTES = 1 << 24
 
 
 class Sway:
-    """A connection to the compositor. Raises ``OSError`` where it is not there, or gone."""
+    """A connection to the compositor. ``OSError``: it is not there, or gone; ``BusLost``: it stalls."""
 
     vouches = False
     """Whether the focus that it tells of is for certain where the keys go."""
@@ -43,7 +44,8 @@ class Sway:
     def __init__(self) -> None:
         self._link = socket.socket(socket.AF_UNIX)
         self._link.settimeout(_ANSWER_S)
-        self._is_stale = True
+        self.is_stale = True
+        """Whether something has changed since the last look."""
         self._node = 0
         self._focused = NOBODY
         self._seen: list[Focused] = []
@@ -51,7 +53,7 @@ class Sway:
             self._link.connect(os.environ["SWAYSOCK"])
             if not self._ask(_SUBSCRIBE, b'["window","workspace"]')["success"]:
                 raise ConnectionError("it tells of no changes")
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, BusLost, ValueError, KeyError, TypeError):
             self._link.close()
             raise OSError("sway does not answer") from None
 
@@ -79,8 +81,8 @@ class Sway:
     def focused(self) -> Focused:
         """The application that gets the keys now."""
         node = next((int(seat["focus"]) for seat in self._ask(_GET_SEATS) if seat["focus"]), 0)
-        if self._is_stale or node != self._node:
-            self._is_stale, self._node = False, node
+        if self.is_stale or node != self._node:
+            self.is_stale, self._node = False, node
             windows = list(_windows(self._ask(_GET_TREE)))
             self._focused = next((_named(one) for one in windows if one["id"] == node), NOBODY)
             self._seen = [_named(one) for one in windows if one.get("visible")]
@@ -104,13 +106,16 @@ class Sway:
             raise ConnectionError("this is not sway")
         said = self._exactly(size)
         if kind & _EVENT:
-            self._is_stale = True
+            self.is_stale = True
         return kind, said
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray()
         while len(data) < size:
-            piece = self._link.recv(size - len(data))
+            try:
+                piece = self._link.recv(size - len(data))
+            except TimeoutError:
+                raise BusLost from None
             if not piece:
                 raise ConnectionResetError("sway has gone")
             data += piece

@@ -1,7 +1,7 @@
 """What the indicator tells capture: an attention record at every change, and four a second (one while nobody types).
 
 1. The time is taken first; whatever is heard after that belongs to it or to later.
-2. Everything that has come is read, and the display is asked who has the focus.
+2. Everything that has come is read. Where it changes something, and at every beat, the display is asked for the focus.
 3. While a question to the focused application is open (at most 100 ms) nothing is told: capture waits.
 4. Then one record says what holds, and that between it and the record before nothing else held.
 
@@ -66,8 +66,10 @@ class Watching:
         self._rule: Rule | None = None
         self._out = -1
         self._last: tuple[Safety, Category, int] | None = None
-        self._turned = self._beat_due = 0.0
+        self._turned = self._beat_due = self._quiet_due = 0.0
         self._quiet = False
+        self._known: object = None
+        """What the buses had said at the last look."""
 
     @classmethod
     def open(cls) -> Watching:
@@ -85,7 +87,7 @@ class Watching:
     def attend(self, rule: Rule, out: int) -> None:
         """Begin to tell about the focus, under this rule, to this descriptor."""
         self.rest()
-        self._rule, self._out, self._last, self._beat_due = rule, out, None, 0.0
+        self._rule, self._out, self._last, self._beat_due, self._quiet_due = rule, out, None, 0.0, 0.0
         self._turned = time.monotonic()
         if self.windows is not None and rule.target:
             self.windows.hear_clicks()
@@ -129,27 +131,45 @@ class Watching:
         if self._rule is None:
             return
         stood_still, self._turned = now - self._turned > STOOD_STILL_S, now
+        if self.access is not None:
+            self.access.turn(now, again=not self._quiet)
+        if stood_still or now >= self._beat_due or self._is_news(clicks):
+            self._look(self._rule, now, stood_still=stood_still)
+        for click in clicks:
+            self._point(self._rule, click)
+
+    def _is_news(self, clicks: list[int]) -> bool:
+        """Whether anything came in that may change what holds: an answer that says what was known does not."""
+        return bool(clicks) or (self.windows is not None and self.windows.is_stale) or self._heard() != self._known
+
+    def _heard(self) -> object:
+        access = self.access
+        said = (access.verdict(), access.has_passed) if access is not None else None
+        return said, [lock.locked() for lock in self._locks]
+
+    def _look(self, rule: Rule, now: float, *, stood_still: bool) -> None:
+        """Ask the display who has the focus, and tell what holds."""
         focused = self.windows.focused() if self.windows is not None else None
         if self.access is not None:
             self.access.look(focused.pid if focused is not None else None)
-            self.access.turn(now, again=not self._quiet)
         if stood_still and self._last is not None:
             self._tell(now, (Safety.UNKNOWN, self._last[1], self._last[2]))
         passed = self.access.passed() if self.access is not None else None
-        state = self._state(self._rule, focused)
-        if passed is not None and (state is None or state[0] != passed):
+        state = self._state(rule, focused)
+        self._known = self._heard()
+        if passed is not None and (state is None or state[0] not in (passed, Safety.UNSAFE)):  # nothing is graver
             _, category, flags = self._last or (passed, Category.OTHER, attention.ALLOWED)
             self._last = passed, category, flags
             self._tell(now, self._last)
         if state is not None and (state != self._last or now >= self._beat_due):
-            self._quiet = self.windows is not None and self.windows.is_quiet()
+            if self._quiet or now >= self._quiet_due:
+                self._quiet = self.windows is not None and self.windows.is_quiet()
+                self._quiet_due = now + QUIET_BEAT_S
             self._beat_due = now + (QUIET_BEAT_S if self._quiet else BEAT_S)
             self._last = state
             self._tell(now, state)
         elif state is None:
             self._beat_due = max(self._beat_due, now + 0.01)
-        for click in clicks:
-            self._point(self._rule, click)
 
     def _state(self, rule: Rule, focused: Focused | None) -> tuple[Safety, Category, int] | None:
         """What holds now; ``None`` while somebody has still to answer."""

@@ -60,7 +60,9 @@ class Windows:
         from Xlib import X
         from Xlib.error import XError
         from Xlib.ext import ge, res, xinput
+        from Xlib.protocol import request
 
+        self._request = request
         self._X, self._XError = X, XError
         self._GENERIC = ge.GenericEventCode
         self._PID = res.LocalClientPIDMask
@@ -75,6 +77,10 @@ class Windows:
             self.display.xinput_query_version()
         self._focused: tuple[int, Focused] = (0, NOBODY)
         self._pointed: tuple[int, Focused] = (0, NOBODY)
+        self._child: Any = 0
+        """The window of the top that the pointer was in at the last look; a number where it was in none."""
+        self.is_stale = True
+        """Whether something has changed since the last look."""
         self.display.sync()
 
     def close(self) -> None:
@@ -101,15 +107,20 @@ class Windows:
                 if button not in _WHEEL:
                     clicks.append(_monotonic(stamp))
             elif event.type == self._X.PropertyNotify:
+                self.is_stale = True
                 self._focused = self._pointed = (0, NOBODY)  # the desktop has changed: look again at names too
         return clicks
 
     def focused(self) -> Focused:
-        """The application that gets the keys now."""
+        """The application that gets the keys now. Where the pointer is comes in the same answer."""
+        self.is_stale = False
         try:
-            focus = self.display.get_input_focus().focus
+            asked = self._request.GetInputFocus(display=self.display.display, defer=1)
+            self._child = self.root.query_pointer().child
+            asked.reply()
+            focus = asked.focus
             if isinstance(focus, int):
-                return self.pointed() if focus == _POINTER_ROOT else NOBODY
+                return self._at_pointer() if focus == _POINTER_ROOT else NOBODY
             if focus.id != self._focused[0]:
                 self._focused = (focus.id, self._of(focus))
             return self._focused[1]
@@ -118,8 +129,12 @@ class Windows:
 
     def pointed(self) -> Focused:
         """The application under the pointer, which gets clicks and scrolling."""
+        self._child = self.root.query_pointer().child
+        return self._at_pointer()
+
+    def _at_pointer(self) -> Focused:
+        window = self._child
         try:
-            window = self.root.query_pointer().child
             if isinstance(window, int):
                 return NOBODY
             if window.id != self._pointed[0]:
@@ -129,8 +144,8 @@ class Windows:
             return NOBODY
 
     def under_pointer(self) -> list[Focused]:
-        """What may be under the pointer: the one that is."""
-        return [self.pointed()]
+        """What may be under the pointer: the one that was at the last look."""
+        return [self._at_pointer()]
 
     def is_quiet(self) -> bool:
         """Whether there has been no input for some seconds: asked of the server as a number, it tells nothing else."""
