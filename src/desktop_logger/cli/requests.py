@@ -16,20 +16,14 @@ if TYPE_CHECKING:
 
 def read(path: str) -> Request:
     """The signed request in a file. Raises ``UsageError`` or ``IntegrityError``."""
+    from desktop_logger import disk
     from desktop_logger.consent import requesting
 
-    data = _given(path, requesting.LARGEST, "Name a file that you were given.")
-    return requesting.verify(data, os.path.basename(path))
-
-
-def _given(path: str, largest: int, remedy: str) -> bytes:
-    """The bytes of a file that was named. Raises ``UsageError`` with the remedy."""
-    from desktop_logger import disk
-
     try:
-        return disk.read(path, largest)
+        data = disk.read(path, requesting.LARGEST)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", remedy) from None
+        raise UsageError(f"cannot read {path}: {error.strerror}", "Name a file that you were given.") from None
+    return requesting.verify(data, os.path.basename(path))
 
 
 def requests(
@@ -44,8 +38,6 @@ def requests(
     from desktop_logger.clock import Clock
     from desktop_logger.consent import notices, requesting
     from desktop_logger.paths import home
-
-    from . import narrow
 
     if not os.path.isdir(path):
         files = [path]
@@ -68,7 +60,7 @@ def requests(
         if as_json:
             print(json.dumps({"file": place, **found.model_dump(mode="json")}))
         else:
-            print(narrow.lines(requesting.in_words(found, policy, language, place)) + "\n")
+            print(requesting.in_words(found, policy, language, place) + "\n")
     if bad:
         raise typer.Exit(1)
 
@@ -81,19 +73,22 @@ def ask(
     open_days: Annotated[int, typer.Option("--open", help="Days in which people can accept it.", min=1, max=180)] = 30,
 ) -> None:
     """Sign a collection request with the controller's key, to hand out to everybody alike."""
+    from desktop_logger import disk
     from desktop_logger.admin.asking import ask as sign
     from desktop_logger.admin.folder import Folder
     from desktop_logger.clock import Clock
     from desktop_logger.consent import notices, requesting
     from desktop_logger.policy import open_signed
 
-    from . import narrow, passphrase
+    from . import passphrase
 
     folder = Folder(directory)
     passphrase.need_terminal("Signing a request")
-    data = _given(draft, requesting.LARGEST, "Name the draft that this wrote: desktop-logger learn feedback")
-    signed = _given(policy, 1 << 20, "Name the signed policy: desktop-logger admin policy sign")
+    try:
+        data, signed = disk.read(draft, requesting.LARGEST), disk.read(policy, 1 << 20)
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
     asked, (checked, _) = requesting.draft(data, os.path.basename(draft)), open_signed(signed, os.path.basename(policy))
     found = sign(folder, asked, checked, passphrase.ask, Clock(), out, open_days)
-    print(narrow.lines(requesting.in_words(found, checked, notices.language(), out)))
+    print(requesting.in_words(found, checked, notices.language(), out))
     print(f"\nsigned {out}. People look at it with: desktop-logger requests FILE")
