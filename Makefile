@@ -30,7 +30,7 @@ lint: install ## ruff, mypy --strict and the layers of the house
 
 test: install ## everything that must hold, in under ten minutes on two cores
 	@sh $(SETUP) packages test
-	@sh $(SETUP) guest & $(MAKE) --no-print-directory lint; linted=$$?; wait; exit $$linted
+	@sh $(SETUP) guest & $(MAKE_COMMAND) --no-print-directory lint; linted=$$?; wait; exit $$linted
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: install ## tables of cost and size, beside the usual script, from one run
@@ -63,7 +63,7 @@ leakage: install ## measure what the profiles still tell, and hold it to the bud
 
 learn: install ## test the models that need PyTorch (the CPU build) and scikit-learn
 	@sh $(SETUP) learn $(VENV)
-	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py tests/unit/test_worth.py tests/unit/test_feedback.py
+	@$(BIN)/python -m pytest tests/unit/test_learn.py tests/unit/test_networks.py tests/unit/test_worth.py tests/unit/test_office_worth.py tests/unit/test_feedback.py
 
 worth: learn ## what each profile is worth beside what it tells, into docs/explanation/worth.md
 	@sh $(SETUP) leakage $(VENV)

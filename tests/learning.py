@@ -22,6 +22,7 @@ class Shelf:
         """An export and the sequences of it, copied below ``place``; the path of the sequences."""
         made = self._root / f"{profile}-{people}-{first}"
         if not made.exists():
+            made.mkdir(parents=True)
             office.write(str(made / "export"), office.Plan(people=people, sessions=1, first=first), profile)
             sequences.build(str(made / "export"), str(made / "sequences"))
             splitting.split(str(made / "sequences"), 3, 5)

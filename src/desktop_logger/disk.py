@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from .errors import Unavailable
+from .errors import Refused, Unavailable, UsageError
 
 _NEW = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _OLD = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -28,6 +28,24 @@ def create(path: str, *, append: bool = False) -> int:
 def reopen(path: str, flags: int) -> int:
     """Descriptor of a file that exists. Never follows a link."""
     return os.open(path, flags | _OLD)
+
+
+def new_place(path: str) -> str:
+    """The absolute path of something that is to be made: nothing lies there, and the folder that it goes into does.
+
+    Raises ``Refused`` or ``UsageError``. Asked before any work; whoever takes the name looks again.
+    """
+    path = os.path.abspath(path)
+    if os.path.lexists(path):
+        raise Refused(f"{path} exists already", "Choose another name, or remove it first.")
+    need_folder_above(path)
+    return path
+
+
+def need_folder_above(path: str) -> None:
+    """Raise ``UsageError`` unless the folder that something is to be made in is there: a slip makes no new tree."""
+    if not os.path.isdir(above := os.path.dirname(os.path.abspath(path))):
+        raise UsageError(f"there is no folder {above}", "Make it first, or name a place in one that is there.")
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -130,9 +148,10 @@ _PIECE = 1 << 20
 def read(path: str, limit: int) -> bytes:
     """The whole file, at most ``limit`` bytes (one more is ``OSError``). Never follows a link."""
     descriptor = os.open(path, os.O_RDONLY | _OLD)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # before it becomes a file of Python's, which names its number
+        os.close(descriptor)
+        raise OSError(22, "not a plain file", path)
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(22, "not a plain file", path)
         # In pieces, because Python asks for all the memory that a read could need before it reads.
         data = piece = file.read(min(limit + 1, _PIECE))
         while len(piece) == _PIECE and len(data) <= limit:

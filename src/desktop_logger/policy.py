@@ -31,6 +31,8 @@ PAYLOAD_TYPE = "application/vnd.desktop-logger.policy+toml"
 _CONTEXT = "policy"
 _SECOND = "policy/countersignature"
 _LARGEST = 256 * 1024
+_EXAMPLE = "config/policy.example.toml shows every key; an organisation fills it in and signs it."
+_AGAIN = "Ask whoever gave it to you for it again; do not adopt this one."
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$")]
@@ -373,17 +375,17 @@ def parse(text: bytes, name: str) -> Policy:
     Raises ``UsageError`` naming file and key, or ``Refused`` for what this version cannot enforce.
     """
     if len(text) > _LARGEST:
-        raise UsageError(f"{name}: larger than {_LARGEST} bytes")
+        raise UsageError(f"{name}: larger than {_LARGEST} bytes", _EXAMPLE)
     try:
         raw = tomllib.loads(text.decode())
     except UnicodeDecodeError:
-        raise UsageError(f"{name}: not UTF-8") from None
+        raise UsageError(f"{name}: not UTF-8", _EXAMPLE) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{name}: not TOML: {error}") from None
+        raise UsageError(f"{name}: not TOML: {error}", _EXAMPLE) from None
     try:
         return Policy.model_validate_json(json.dumps(raw, allow_nan=False, default=_not_json))
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{name}: {_words(error)}", "config/policy.example.toml shows every key.") from None
+        raise UsageError(f"{name}: {_words(error)}", _EXAMPLE) from None
 
 
 def load_personal() -> tuple[Policy, bytes]:
@@ -437,7 +439,7 @@ def open_signed(data: bytes, name: str = "signed policy") -> tuple[Policy, bytes
     second = policy.countersignature
     if second is None:
         if len(made) != 1:
-            raise IntegrityError(f"{name}: signed by somebody whom it does not name")
+            raise IntegrityError(f"{name}: signed by somebody whom it does not name", _AGAIN)
     elif len(made) == 1:
         raise Refused(
             f"{name}: countersignature: missing; {second.name} has not signed it",
@@ -466,18 +468,18 @@ def _opened(data: bytes, name: str) -> tuple[Policy, bytes, list[dict[str, str]]
         ) from None
     policy = parse(payload, name)
     if policy.controller is None:
-        raise UsageError(f"{name}: controller: missing, so nobody can have signed it")
+        raise UsageError(f"{name}: controller: missing, so nobody can have signed it", _AGAIN)
     _verify(_CONTEXT, base64.b64decode(policy.controller.public), payload, made[0], name)
     return policy, payload, made
 
 
 def _verify(context: str, public: bytes, payload: bytes, made: dict[str, str], name: str) -> None:
     if made["keyid"] != sealing.fingerprint(public):
-        raise IntegrityError(f"{name}: signed by a key that it does not name")
+        raise IntegrityError(f"{name}: signed by a key that it does not name", _AGAIN)
     try:
         sealing.verify(public, context, _pae(payload), _bytes(made["sig"]))
     except IntegrityError:
-        raise IntegrityError(f"{name}: the signature does not fit what is signed") from None
+        raise IntegrityError(f"{name}: the signature does not fit what is signed", _AGAIN) from None
 
 
 def _signature(context: str, text: bytes, signer: sealing.Signer) -> dict[str, str]:

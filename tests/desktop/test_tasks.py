@@ -61,7 +61,8 @@ def test_a_task_is_told_kept_and_released_where_it_was_granted(
     unknown = refused(person, "begin", "letters")
     assert "not a task of the list" in unknown
     assert "invoice, letter" in unknown
-    assert "begun: invoice" in person.ok("task", "begin", "invoice")
+    assert person.ok("task", "list").splitlines() == ["invoice  an invoice", "letter   a letter"]
+    assert "begun: invoice (an invoice)" in person.ok("task", "begin", "invoice")
     assert person.status()["task"] == "invoice"
     xdotool("type", "hello")
     person.settle(3.2)

@@ -128,13 +128,13 @@ def writers(person: Person, kills: int, chance: random.Random, longest_s: float 
     return {"kills": 2 * kills, "frames": sum(acknowledged.values()), "entries": noted, "sealed": len(sealed)}
 
 
-def purges(person: Person, kills: int, chance: random.Random) -> dict[str, int]:
+def purges(person: Person, kills: int, chance: random.Random, longest_s: float = 0.12) -> dict[str, int]:
     """Kill somebody who records and deletes; what was to go is gone or whole, what was not is untouched."""
     sealed: list[str] = []
     condemned: set[str] = set()
     for _ in range(kills):
         child = Child(purge_often(person))
-        time.sleep(chance.uniform(0.01, 0.12))
+        time.sleep(chance.uniform(0.01, longest_s))
         for what, *segments in child.kill():
             if what == "sealed":
                 sealed += segments
@@ -152,17 +152,23 @@ def purges(person: Person, kills: int, chance: random.Random) -> dict[str, int]:
 
 
 def run(folder: str, kills: int, seed: int | None = None) -> dict[str, int]:
-    """About ``kills`` kills: of writers and commands beside each other, and one in six of purges."""
+    """About ``kills`` kills: of writers and commands beside each other, and one in six of purges.
+
+    Those who are killed live longer, and ever more of them do, until each has got somewhere: machines differ.
+    """
+    longest_s = 0.12
     chance, figures = (
         random.Random(seed),
         {"kills": 0, "purge kills": 0, "frames": 0, "entries": 0, "sealed": 0, "erased": 0},
     )
     for number in range(1_000_000):
-        if figures["kills"] + figures["purge kills"] >= kills:
+        done = figures["kills"] + figures["purge kills"]
+        if done >= kills and (all(figures[what] for what in ("frames", "entries", "erased")) or done >= 8 * kills):
             break
         few = min(KILLS_A_HOME, kills)
-        found = writers(Person(os.path.join(folder, f"writers-{number}")), few, chance)
-        found |= purges(Person(os.path.join(folder, f"purges-{number}")), max(1, few // 2), chance)
+        found = writers(Person(os.path.join(folder, f"writers-{number}")), few, chance, longest_s)
+        found |= purges(Person(os.path.join(folder, f"purges-{number}")), max(1, few // 2), chance, longest_s)
+        longest_s *= 1 if found["erased"] and found["frames"] else 2
         for name, value in found.items():
             figures[name] += value
     return {**figures, "lost": 0}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
@@ -36,12 +37,26 @@ def commands(command: object, words: tuple[str, ...] = ()) -> Iterator[tuple[tup
 
 
 def help_of(words: tuple[str, ...]) -> str:
-    env = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        [sys.executable, "-m", "desktop_logger", *words, "--help"], capture_output=True, text=True, check=True, env=env
-    )
-    assert not done.stderr
-    return done.stdout
+    """What the program prints, run in a fork of this process: it starts as often as there are commands."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.environ.update(COLUMNS="100", TERMINAL_WIDTH="100", NO_COLOR="1", LC_ALL="C.UTF-8")
+            os.dup2(writing, 1)
+            os.dup2(writing, 2)
+            sys.stdout, sys.stderr = open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8")  # noqa: SIM115
+            sys.argv = ["desktop-logger", *words, "--help"]
+            status = door.main()
+            sys.stderr.flush()
+            os._exit(status)
+        finally:
+            os._exit(99)  # the fork must never go on as the test
+    os.close(writing)
+    with open(reading, encoding="utf-8") as file:
+        said = file.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, said
+    return said
 
 
 def page() -> str:
@@ -118,6 +133,23 @@ def test_a_home_that_others_can_open_is_refused(tmp_path: object) -> None:
     done = Person(home).run("status")
     assert done.returncode == 1
     assert "chmod 700" in done.stderr
+
+
+def test_no_other_package_may_watch_what_is_validated(tmp_path: Path) -> None:
+    """pydantic runs a plugin of any installed package (its entry points): not in our commands."""
+    trace = tmp_path / "trace"
+    (tmp_path / "watcher.py").write_text(f"open({str(trace)!r}, 'w').close()\nplugin = None\n")
+    facts = tmp_path / "watcher-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: watcher\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[pydantic]\nwatcher = watcher:plugin\n")
+    someone = Person(str(tmp_path / "home"))
+    someone.env["PYTHONPATH"] = str(tmp_path)
+    someone.run("consent", "status")
+    assert not trace.exists()
+    model = "import pydantic; pydantic.create_model('Anything')"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", model], env=someone.env, check=False)
+    assert trace.exists(), "the plugin would not have run anywhere"
 
 
 if __name__ == "__main__":

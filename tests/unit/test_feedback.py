@@ -73,8 +73,9 @@ def test_the_draft_is_what_a_controller_can_sign_and_says_nothing_of_anybody(
     assert draft.right_now < draft.right_expected <= draft.right_elsewhere
     assert (place / "model" / "feedback.json").exists()
     again = CliRunner().invoke(commands.build(), words)
-    assert isinstance(again.exception, UsageError)
+    assert isinstance(again.exception, Refused)
     assert "exists already" in again.exception.message
+    assert "learning from" not in again.output  # before the work, not after it
 
 
 def test_every_action_can_be_asked_for() -> None:
@@ -96,7 +97,8 @@ def test_models_are_held_against_the_first_on_the_same_questions(played: tuple[P
     words = ["learn", "compare", *paths, "--on", str(place / "work")]
     found = CliRunner().invoke(commands.build(), words)
     assert found.exit_code == 0, found.output
-    assert "on the same actions" in found.output
+    assert f"on the same {other.questions:,} actions" not in found.output  # that many are in one slice only
+    assert "against " in found.output
     refused = CliRunner().invoke(commands.build(), [*words[:4], "--slice", "category:mail"])
     assert isinstance(refused.exception, UsageError)
 

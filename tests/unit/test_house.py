@@ -178,9 +178,9 @@ STEALTH = re.compile(
 ENVIRONMENT = {
     "DESKTOP_LOGGER_HOME", "PATH", "DISPLAY", "SWAYSOCK", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_SESSION_ID",
     "XDG_SESSION_TYPE", "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS", "USER", "USERNAME", "LISTEN_PID", "LISTEN_FDS",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
+    "PYDANTIC_DISABLE_PLUGINS", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
 }  # fmt: skip
-"""Every variable that the source asks for by name: where things are, and never whether something is allowed."""
+"""Every variable that the source asks for or sets by name: where things are, and never whether something is allowed."""
 
 
 def test_no_name_in_the_source_is_of_something_that_hides() -> None:

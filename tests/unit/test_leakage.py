@@ -22,6 +22,7 @@ from desktop_logger.leakage import (
     formats,
     guessing,
     identity,
+    keeping,
     language,
     measuring,
     pointer,
@@ -396,6 +397,35 @@ def test_what_was_measured_before_the_memory_ran_out_counts() -> None:
     assert [gap.reason.partition(":")[0].partition(" (")[0] for gap in missing] == [
         "not enough memory", "a library that it needs cannot be loaded", "torch is not installed",
     ]  # fmt: skip
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None:
+    figures = {name: Figure(f"{name}, bits", "events", 0.1 + n, 0, 1, 3, 4) for n, name in enumerate("abc")}
+    asked: list[str] = []
+
+    def section(name: str, *, stops: bool) -> Iterator[Figure]:
+        asked.append(name)
+        yield figures[name]
+        if stops:
+            raise KeyboardInterrupt
+
+    def run(kept: keeping.Kept, stops_at: str = "") -> tuple[list[Figure], list[Missing]]:
+        sections = {name: functools.partial(section, name, stops=name == stops_at) for name in figures}
+        return measuring.run(sections, lambda _: None, kept)
+
+    path = str(tmp_path / "figures.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        run(keeping.Kept(path, "this code"), "b")
+    assert run(keeping.Kept(path, "this code"))[0] == list(figures.values())
+    assert asked == ["a", "b", "b", "c"]
+    run(keeping.Kept(path, "other code"))
+    assert asked[4:] == ["a", "b", "c"]
+    Path(path).write_text('{"made_by": "this code"}\n{"section": "a", "figures": [[1]]}\n', encoding="utf-8")
+    kept = keeping.Kept(path, "this code")
+    assert kept.sections == {}
+    kept.forget()
+    assert not os.path.exists(path)
+    assert keeping.digest(measuring.Sizes()) != keeping.digest(measuring.QUICK)
 
 
 def test_without_the_typing_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def test_a_policy_that_is_none_makes_no_papers(tmp_path: Path) -> None:
     assert not (tmp_path / "papers").exists()
 
 
+def test_the_configuration_page_says_every_value_in_words() -> None:
+    page = configuration.page()
+    assert "table: name of an application = `other` or" in page
+    assert not [word for word in ("typing.", "dict[", "StringConstraints", "<class") if word in page]
+
+
 def test_the_configuration_page_is_current() -> None:
     with open(os.path.join(ROOT, "docs", "reference", "configuration.md"), encoding="utf-8") as file:
         assert file.read() == configuration.page(), "run: python -m desktop_logger.admin.configuration"

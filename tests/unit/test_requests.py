@@ -222,7 +222,19 @@ def test_the_whole_way_as_people_go_it(tmp_path: Path) -> None:
     assert child.exitstatus == 0
     assert "no organisation's policy" in person.run("requests", asked).stderr
     policy.adopt(home_at(person.home), signed_policy.read_bytes(), "policy")
-    assert "consent sign --request" in person.ok("requests", asked)
+    shown = person.ok("requests", asked)
+    assert f"desktop-logger consent sign --request {asked}" in shown
+    assert max(len(line) for line in shown.replace(asked, "ask.json").splitlines()) <= 80
+    for given, named in (
+        (("admin", "ask", str(tmp_path), "--policy", str(signed_policy)), tmp_path),
+        (("admin", "ask", str(draft), "--policy", str(tmp_path)), tmp_path),
+    ):
+        child = person.terminal(*given, "--dir", steward, "--out", asked + "2")
+        said = child.read()
+        child.close()
+        assert child.exitstatus == 2
+        assert f"cannot read {named}: not a plain file" in said.replace("\r\n", " ")
+        assert "hint: Name the" in said
     shown = person.sign(("keyboard", "pointer"), "", True, "--request", asked)
     assert "about 12 people" in shown
     report = json.loads(Path(person.home, "consent", "receipt.json").read_text())

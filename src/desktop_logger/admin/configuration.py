@@ -71,7 +71,7 @@ def _parts(shape: Any) -> Iterator[Any]:
 def _shape(shape: Any) -> str:
     """A type in words."""
     named = {policy.Name: "lower-case name", policy.Line: "one line of text", policy.Key: "base64",
-             policy.Hour: "`HH:MM`"}  # fmt: skip
+             policy.Hour: "`HH:MM`", policy.Pattern: "name of an application"}  # fmt: skip
     for known, words in named.items():
         if shape == known:
             return words
@@ -83,6 +83,8 @@ def _shape(shape: Any) -> str:
         return " or ".join(_shape(part) for part in parts if part is not type(None))
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts)
+    if origin is dict:
+        return f"table: {_shape(parts[0])} = {_shape(parts[1])}"
     if origin is tuple:
         return f"list of {_shape(parts[0])}"
     if isinstance(shape, type) and issubclass(shape, BaseModel):

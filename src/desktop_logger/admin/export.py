@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from desktop_logger import disk
 from desktop_logger.clock import Clock, day
 from desktop_logger.dataset.card import Terms, card
 from desktop_logger.dataset.folder import read_card, write_card
@@ -66,9 +67,8 @@ class Order(NamedTuple):
         places.check_name(self.out)
         for place in (*self.sources, self.out):
             places.check(place)
-        above = os.path.dirname(os.path.abspath(self.out))
-        if not places.is_remote(self.out) and not os.path.isdir(above):
-            raise UsageError(f"{above} does not exist", "Create it first.")
+        if not places.is_remote(self.out):
+            disk.need_folder_above(self.out)
 
 
 class Report(NamedTuple):

@@ -77,6 +77,7 @@ def write(folder: str, policy_file: str) -> list[str]:
         raise UsageError(f"cannot read {policy_file}: {error.strerror}") from None
     policy = policies.parse(text, os.path.basename(policy_file))
     made = []
+    disk.need_folder_above(folder)
     try:
         os.makedirs(folder, exist_ok=True)
         for name, paper in PAPERS.items():

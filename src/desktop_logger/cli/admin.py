@@ -44,6 +44,7 @@ def init(
     ] = "Example organisation",
 ) -> None:
     """Make the organisation's keys, locked with a passphrase, and a policy to fill in."""
+    from desktop_logger import disk
     from desktop_logger.admin.folder import create
     from desktop_logger.clock import Clock
     from desktop_logger.sealing import fingerprint
@@ -51,6 +52,7 @@ def init(
     from . import passphrase
 
     passphrase.need_terminal("Making keys")
+    disk.need_folder_above(folder)
     made = create(folder, passphrase.ask_twice(), Clock(), organisation=organisation)
     print(f"made {made.root}")
     print(f"  controller  {fingerprint(made.controller)}   signs policies; people compare it when they join")

@@ -37,6 +37,7 @@ def check(  # noqa: PLR0917 - one parameter an option, which typer reads by name
 
     --out shows exactly what would be in the file, counts of errors and no more, and asks.
     """
+    from desktop_logger import disk
     from desktop_logger.inspection import own
     from desktop_logger.learn import checking, models
     from desktop_logger.paths import home
@@ -46,6 +47,7 @@ def check(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     place, opened = home(), models.load(model)
     if out is not None:
         passphrase.need_terminal("Writing counts for somebody else")
+        out = disk.new_place(out)
     start, stop = times.span(last, since, until, time.time())
     report = checking.check(opened, _sessions(place, opened, own.Wanted(start, stop), passphrase_fd))
     print(json.dumps(report) if as_json else "\n".join(checking.lines(report)))

@@ -71,12 +71,14 @@ def card(
     from desktop_logger.dataset import drifting, thinness
     from desktop_logger.dataset import folder as folders
 
+    from .narrow import narrow
+
     facts = folders.read_card(folder)
     drift = drifting.drift(folder, against) if against is not None else None
     if as_json:
         more = {"drift": {**drift._asdict(), "verdict": drift.verdict}} if drift else {}
         print(json.dumps({**facts, "too_thin": thinness.thin(facts), **more}))
         return
-    print(folders.readme_of(facts).partition("\n---\n")[2].strip())
+    print(narrow(folders.readme_of(facts).partition("\n---\n")[2].strip()))
     if drift:
-        print("\n" + "\n".join([f"Against {against}:", "", *drift.lines()]))
+        print(narrow("\n" + "\n".join([f"Against {against}:", "", *drift.lines()])))

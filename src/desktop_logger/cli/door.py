@@ -246,6 +246,7 @@ def _withdraw_at_once(argv: list[str]) -> None:
 def main() -> int:
     """Entry point of ``logger`` and ``desktop-logger``."""
     os.umask(0o077)
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # else any installed package may look at what is validated
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that lacks a letter is no error
     status = _run(sys.argv[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -71,7 +72,7 @@ def evaluate(
 ) -> None:
     """Measure a model on a dataset, and write where its errors lie beside the model."""
     from desktop_logger.learn import evaluating, models
-    from desktop_logger.learn.measuring import line
+    from desktop_logger.learn.measuring import HEAD, line
 
     whole = _part(part) == "all"
     opened = models.load(model, stale=stale)
@@ -80,6 +81,7 @@ def evaluate(
     if as_json:
         print(json.dumps(report))
         return
+    print(HEAD)
     for name, key in (("next action", "action"), ("without movements", "action_without_moves"), ("pause", "wait")):
         print(line(name, report["metrics"], key))
     print("where it costs most (share of questions, right, bits):")
@@ -138,11 +140,13 @@ def feedback(  # noqa: PLR0917 - one parameter an option, which typer reads by n
 
     The controller signs the draft with: desktop-logger admin ask. Nobody is asked anything by this.
     """
+    from desktop_logger import disk
     from desktop_logger.errors import Refused
     from desktop_logger.learn import feedback as asking
     from desktop_logger.learn import models
 
     shown = Shown()
+    out = disk.new_place(out)
     opened = models.load(model)
     place = on or opened.record["sources"][0]["path"]
     found = asking.gains(opened, place, None if _part(part) == "all" else part, shown.say)
@@ -156,8 +160,12 @@ def feedback(  # noqa: PLR0917 - one parameter an option, which typer reads by n
     if as_json:
         print(json.dumps({"draft": proposal, "gains": [one._asdict() for one in found]}))
         return
-    print("\n".join([asking.HEAD, *(one.line() for one in found[:8])]))
-    print(f"an estimate; best for each volunteer first. Wrote {out} for the first line")
+    shown_ = found[:8]
+    print("\n".join([*asking.HEAD, *(one.line() for one in shown_)]))
+    if any(one.borrowed for one in shown_):
+        print("* hardly an example to learn from: by the curves of the others")
+    print(f"an estimate; best for each volunteer first; all of them: {os.path.join(model, 'feedback.json')}")
+    print(f"wrote {out} for the first line\nto ask people, sign it with: desktop-logger admin ask")
 
 
 @app.command("compare", epilog="Example: desktop-logger learn compare first second --plot frontier.png")
@@ -178,12 +186,15 @@ def compare(
 
     With --on, each is held against the first one named on the same questions: did the last round of data help?
     """
+    from desktop_logger import disk
     from desktop_logger.errors import UsageError
     from desktop_logger.learn import comparing
     from desktop_logger.learn import models as shelf
 
     if within is not None and (truth is None or ":" not in within):
         raise UsageError("--slice goes with --on and is KIND:NAME", "As in: --on sequences --slice category:mail")
+    if plot is not None:
+        plot = disk.new_place(plot)
     rows = comparing.compare(models_, truth)
     against = []
     if truth is not None:
@@ -198,7 +209,7 @@ def compare(
         return
     print("\n".join(comparing.table(rows)))
     if against:
-        print(f"against {models_[0]}, on the same actions{f', {within}' if within else ''}:")
+        print(f"against {models_[0]}, on the same {against[0].questions:,} actions{f' ({within})' if within else ''}:")
         print("\n".join(one.line() for one in against[1:]))
     if plot is not None:
         print(f"wrote {plot}")
@@ -212,21 +223,22 @@ def models(
     folder: Annotated[str, typer.Argument(help="Where to look, folders below included.", metavar="DIR")] = ".",
     as_json: _Json = False,
 ) -> None:
-    """List models, how well they foresee, and which are stale because rows they learned from were erased."""
+    """List models, how well they foresee, and which are stale because rows they learned from were erased.
+
+    A model whose record or weights are damaged is named, and the command then exits with 4.
+    """
+    from desktop_logger.errors import IntegrityError
     from desktop_logger.learn.models import listed
 
     rows = list(listed(folder))
     if as_json:
         print(json.dumps([one._asdict() for one in rows]))
-        return
-    if not rows:
+    elif not rows:
         print(f"no model below {folder}")
-    for one in rows:
-        state = "; ".join(one.stale)
-        print(
-            f"{one.path}  {one.kind}, {one.profile}, for {one.purpose}: {100 * one.accuracy:.1f} % right,"
-            f" {one.bits:.3f} bits{'  STALE: ' + state if state else ''}"
-        )
+    else:
+        print("\n".join(line for one in rows for line in one.lines()))
+    if any(one.damaged for one in rows):
+        raise typer.Exit(IntegrityError.exit_status)
 
 
 def _part(part: str) -> str:
@@ -251,7 +263,7 @@ def _config(path: str | None, kind: str | None) -> Any:
 
 def _report(path: str, record: dict[str, Any], *, as_json: bool) -> None:
     from desktop_logger.learn import curves
-    from desktop_logger.learn.measuring import line
+    from desktop_logger.learn.measuring import HEAD, line
 
     if as_json:
         print(json.dumps({"model": path, **record}))
@@ -264,7 +276,7 @@ def _report(path: str, record: dict[str, Any], *, as_json: bool) -> None:
         ("the same, where it is no movement", "action_without_moves"),
         ("pause before it", "wait"),
     ):
-        print(f"{title}: right, 95 % interval over {record['split']['by']}s")
+        print(f"{title}; intervals over {record['split']['by']}s\n  {HEAD}")
         print("\n".join(f"  {line(name, report, key)}" for name, report in said if report.get(key)))
     if record["split"]["by"] == "session":
         print("note: fewer than 5 split groups to test on: intervals are over sessions, and too narrow")

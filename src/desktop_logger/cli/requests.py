@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 
 def read(path: str) -> Request:
     """The signed request in a file. Raises ``UsageError`` or ``IntegrityError``."""
-    from desktop_logger import disk
     from desktop_logger.consent import requesting
 
-    try:
-        data = disk.read(path, requesting.LARGEST)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", "Name a file that you were given.") from None
+    data = _given(path, requesting.LARGEST, "Name a file that you were given.")
     return requesting.verify(data, os.path.basename(path))
+
+
+def _given(path: str, largest: int, remedy: str) -> bytes:
+    """The bytes of a file that was named. Raises ``UsageError`` with the remedy."""
+    from desktop_logger import disk
+
+    try:
+        return disk.read(path, largest)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", remedy) from None
 
 
 def requests(
@@ -38,6 +44,8 @@ def requests(
     from desktop_logger.clock import Clock
     from desktop_logger.consent import notices, requesting
     from desktop_logger.paths import home
+
+    from . import narrow
 
     if not os.path.isdir(path):
         files = [path]
@@ -60,7 +68,7 @@ def requests(
         if as_json:
             print(json.dumps({"file": place, **found.model_dump(mode="json")}))
         else:
-            print(requesting.in_words(found, policy, language, place) + "\n")
+            print(narrow.lines(requesting.in_words(found, policy, language, place)) + "\n")
     if bad:
         raise typer.Exit(1)
 
@@ -73,22 +81,19 @@ def ask(
     open_days: Annotated[int, typer.Option("--open", help="Days in which people can accept it.", min=1, max=180)] = 30,
 ) -> None:
     """Sign a collection request with the controller's key, to hand out to everybody alike."""
-    from desktop_logger import disk
     from desktop_logger.admin.asking import ask as sign
     from desktop_logger.admin.folder import Folder
     from desktop_logger.clock import Clock
     from desktop_logger.consent import notices, requesting
     from desktop_logger.policy import open_signed
 
-    from . import passphrase
+    from . import narrow, passphrase
 
     folder = Folder(directory)
     passphrase.need_terminal("Signing a request")
-    try:
-        data, signed = disk.read(draft, requesting.LARGEST), disk.read(policy, 1 << 20)
-    except OSError as error:
-        raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
+    data = _given(draft, requesting.LARGEST, "Name the draft that this wrote: desktop-logger learn feedback")
+    signed = _given(policy, 1 << 20, "Name the signed policy: desktop-logger admin policy sign")
     asked, (checked, _) = requesting.draft(data, os.path.basename(draft)), open_signed(signed, os.path.basename(policy))
     found = sign(folder, asked, checked, passphrase.ask, Clock(), out, open_days)
-    print(requesting.in_words(found, checked, notices.language(), out))
+    print(narrow.lines(requesting.in_words(found, checked, notices.language(), out)))
     print(f"\nsigned {out}. People look at it with: desktop-logger requests FILE")

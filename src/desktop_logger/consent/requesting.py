@@ -31,6 +31,7 @@ FORMAT = "desktop-logger/collection-request/1"
 LARGEST = 16 * 1024
 _CONTEXT = "collection request"
 _MADE_BY = "It is made by: desktop-logger admin ask"
+_AGAIN = "Ask whoever gave it to you for it again; do not take part by this one."
 _DAY_S = 86_400
 
 Action = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]{1,24}(?:\([a-z_-]{1,24}\)|\([A-Z_]{1,24}\))?$")]
@@ -111,7 +112,7 @@ def sign(asked: Draft, policy: Policy, signer: sealing.Signer, now: float, open_
 def verify(data: bytes, name: str) -> Request:
     """The request in exactly these bytes, signed by the key it names. Raises ``IntegrityError`` or ``UsageError``."""
     if len(data) > LARGEST:
-        raise UsageError(f"{name}: larger than {LARGEST} bytes")
+        raise UsageError(f"{name}: larger than {LARGEST} bytes", _MADE_BY)
     try:
         document = sealing.parse_canonical(data)
         found = Request.model_validate_json(data)
@@ -121,12 +122,15 @@ def verify(data: bytes, name: str) -> Request:
         raise UsageError(f"{name}: {_where(error)}", _MADE_BY) from None
     public = unbase64(found.controller, 32, "controller")
     if found.signature.by != sealing.fingerprint(public):
-        raise IntegrityError(f"{name}: signed by a key that it does not name")
+        raise IntegrityError(f"{name}: signed by a key that it does not name", _AGAIN)
     del document["signature"]
-    sealing.verify(
-        public, _CONTEXT, sealing.canonical(document),
-        unbase64(found.signature.value, sealing.SIGNATURE_BYTES, "signature.value"),
-    )  # fmt: skip
+    try:
+        sealing.verify(
+            public, _CONTEXT, sealing.canonical(document),
+            unbase64(found.signature.value, sealing.SIGNATURE_BYTES, "signature.value"),
+        )  # fmt: skip
+    except IntegrityError:
+        raise IntegrityError(f"{name}: altered after it was signed", _AGAIN) from None
     return found
 
 

@@ -12,6 +12,7 @@ never the same token; what cannot be told is 0, never a guess.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,6 +130,20 @@ def spelled(number: int) -> str:
     if action in ("WAIT", "UNOBSERVED"):
         return f"{action}({_range(time)}s)"
     return f"{action.rstrip(')')}, {task})" if action in SAID else action
+
+
+def understood(word: str) -> int | None:
+    """The token that ``spelled`` gives this name, or the action of this name in whatever amount; ``None`` for none."""
+    return _tokens_by_name().get(word.replace(" ", ""))
+
+
+@cache
+def _tokens_by_name() -> dict[str, int]:
+    amounts = [token(number, amount) for number in range(len(ACTIONS)) for amount in range(AMOUNTS)]
+    times = [token(_INDEX[name], 0, time) for name in ("WAIT", "UNOBSERVED") for time in range(TIMES)]
+    said = [token(_INDEX[name], task=task) for name in SAID for task in range(NUMBERS)]
+    found = {spelled(one).replace(" ", ""): one for one in reversed([*amounts, *times, *said])}
+    return {name: token(number) for name, number in _INDEX.items()} | found
 
 
 def category_of(number: int) -> str:

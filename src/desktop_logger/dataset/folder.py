@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from desktop_logger import disk
-from desktop_logger.errors import Refused, UsageError
+from desktop_logger.errors import IntegrityError, Refused, UsageError
 
 from .card import croissant, readme
 from .parts import unwritable
@@ -94,22 +94,52 @@ def check_no_erasure_waits(root: str) -> None:
         )
 
 
-def register_derived(root: str, derived: str, identity: str) -> None:
-    """Note that ``derived`` was made from this folder, so that erasure can follow."""
-    line = json.dumps({"dataset": identity, "path": os.path.abspath(derived)}) + "\n"
-    path = os.path.join(root, DERIVED)
+def noted(path: str, name: str) -> list[tuple[str, str]]:
+    """(``name``, ``path``) of every line of a file of notes; none where there is no file.
+
+    Raises ``IntegrityError`` for a line that says neither: what it named would be passed over by an erasure.
+    """
+    try:
+        lines = disk.read(path, 64 << 20).splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.strerror}", _UNREADABLE) from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            one = entry[name], entry["path"]
+        except (ValueError, KeyError, TypeError):
+            one = None, None
+        if not all(isinstance(part, str) and part for part in one):
+            raise IntegrityError(f"{path} is damaged in line {number}", _UNREADABLE)
+        found.append((str(one[0]), str(one[1])))
+    return found
+
+
+def note(path: str, name: str, value: str, place: str) -> None:
+    """Add a line to a file of notes, as a whole. Raises ``IntegrityError`` where what is there is damaged."""
+    noted(path, name)
+    line = json.dumps({name: value, "path": os.path.abspath(place)}) + "\n"
     try:
         before = disk.read(path, 64 << 20) if os.path.lexists(path) else b""
-        disk.replace(path, before + line.encode())
+        disk.replace(path, before + (b"" if not before or before.endswith(b"\n") else b"\n") + line.encode())
     except OSError as error:
         raise unwritable(path, error) from None
 
 
+_UNREADABLE = (
+    "Erasure follows these notes. Put the file back from a copy, or write the line anew:"
+    " an object with what it names and its path."
+)
+
+
+def register_derived(root: str, derived: str, identity: str) -> None:
+    """Note that ``derived`` was made from this folder, so that erasure can follow."""
+    note(os.path.join(root, DERIVED), "dataset", identity, derived)
+
+
 def derived(root: str) -> list[tuple[str, str]]:
-    """(dataset id, path) of everything that was built from this folder."""
-    found = []
-    with suppress(FileNotFoundError), open(os.path.join(root, DERIVED), encoding="utf-8") as file:
-        for line in file:
-            entry = json.loads(line)
-            found.append((str(entry["dataset"]), str(entry["path"])))
-    return found
+    """(dataset id, path) of everything that was built from this folder. Raises ``IntegrityError`` for damaged notes."""
+    return noted(os.path.join(root, DERIVED), "dataset")

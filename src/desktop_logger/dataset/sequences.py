@@ -79,11 +79,10 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
     # 1. the export
     facts = folder.read_card(export)
     folder.check_no_erasure_waits(export)
+    folder.derived(export)  # damaged notes are found before any work
     if facts["kind"] != "export" or facts["format"] != "parquet":
         raise Refused("sequences are made from exports in Parquet", "Export with: --format parquet")
-    out = os.path.abspath(out)
-    if os.path.lexists(out):
-        raise Refused(f"{out} exists already", "Choose a new folder, or remove it first.")
+    out = disk.new_place(out)
     draft = out + ".partial"
     shutil.rmtree(draft, ignore_errors=True)
     try:

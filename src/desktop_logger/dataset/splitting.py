@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from desktop_logger.errors import UsageError
+from desktop_logger.errors import Refused, UsageError
 
 from . import folder
 from .thinness import in_words
@@ -16,8 +16,8 @@ GROUPS = 16
 def split(root: str, validation: int, test: int, seed: int = 0) -> dict[str, Any]:
     """Give ``validation`` and ``test`` of the 16 split groups to those splits, the rest to train; the new card.
 
-    Raises ``UsageError`` when no group would be left for training. Which groups is drawn from ``seed``, fullest first
-    in no split: a group with people and one without are alike.
+    Raises ``UsageError`` when no group would be left for training, ``Refused`` where people are in too few groups for
+    every split that is asked for. Which groups is drawn from ``seed``.
     """
     if validation < 0 or test < 0 or validation + test >= GROUPS:
         raise UsageError("too many groups for validation and test", f"Together fewer than {GROUPS}.")
@@ -26,14 +26,20 @@ def split(root: str, validation: int, test: int, seed: int = 0) -> dict[str, Any
         raise UsageError(f"{root} holds no sequences", "Build them with: desktop-logger dataset build")
     filled = [group for group in range(GROUPS) if facts["rows_by_group"][group]]
     empty = [group for group in range(GROUPS) if not facts["rows_by_group"][group]]
+    if len(filled) < (needed := 1 + bool(validation) + bool(test)):
+        raise Refused(
+            f"people are in {len(filled)} of the {GROUPS} split groups; {needed} splits need {needed}, or one is empty",
+            "Export more people; or ask for fewer splits, as in: --validation 0",
+        )
     order = random.Random(seed)  # noqa: S311 - a split that can be made again, not a secret
     order.shuffle(filled)
     # groups with people first, in proportion, so that a small dataset has people in each split it can
     total = max(len(filled), 1)
     parts = {"validation": round(validation * total / GROUPS), "test": round(test * total / GROUPS)}
-    if len(filled) > 2:
-        parts = {name: max(number, 1 if wanted else 0) for (name, number), wanted in
-                 zip(parts.items(), (validation, test), strict=True)}  # fmt: skip
+    parts = {name: max(number, bool(wanted)) for (name, number), wanted in
+             zip(parts.items(), (validation, test), strict=True)}  # fmt: skip
+    if sum(parts.values()) >= len(filled):  # one is left to learn from
+        parts = {name: min(number, 1) for name, number in parts.items()}
     groups: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for name, number in parts.items():
         groups[name], filled = filled[:number], filled[number:]

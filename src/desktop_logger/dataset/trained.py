@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from desktop_logger import disk
 
-from .parts import unwritable
+from . import folder
 
 MODELS = "models.jsonl"
 STALE = "stale.json"
@@ -29,23 +29,15 @@ class Model(NamedTuple):
 
 def register(root: str, run: str, path: str) -> None:
     """Note that the model of ``run`` was trained on the dataset at ``root``."""
-    place = os.path.join(root, MODELS)
-    line = json.dumps({"run": run, "path": os.path.abspath(path)}) + "\n"
-    try:
-        before = disk.read(place, 64 << 20) if os.path.lexists(place) else b""
-        disk.replace(place, before + line.encode())
-    except OSError as error:
-        raise unwritable(place, error) from None
+    folder.note(os.path.join(root, MODELS), "run", run, path)
 
 
 def models(root: str) -> list[Model]:
-    """All that were noted, in order; a model that is no longer at its place is among them."""
-    found = []
-    with suppress(FileNotFoundError), open(os.path.join(root, MODELS), encoding="utf-8") as file:
-        for line in file:
-            entry = json.loads(line)
-            found.append(Model(str(entry["run"]), str(entry["path"])))
-    return found
+    """All that were noted, in order; a model that is no longer at its place is among them.
+
+    Raises ``IntegrityError`` for damaged notes: a model that they named would be passed over by an erasure.
+    """
+    return [Model(*one) for one in folder.noted(os.path.join(root, MODELS), "run")]
 
 
 def mark_stale(model: str, datasets: list[str]) -> bool:

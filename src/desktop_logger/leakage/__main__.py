@@ -15,7 +15,7 @@ import time
 
 from desktop_logger.errors import DesktopLoggerError
 
-from . import budget, data, measuring, pointer, report, volunteers
+from . import budget, data, keeping, measuring, pointer, report, volunteers
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 
@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     def say(line: str) -> None:
         print(f"[{time.monotonic() - started:4.0f} s] {line}", file=sys.stderr, flush=True)
 
+    kept: keeping.Kept | None = None
     try:
         limits = budget.load(given.budget)
         if given.data and pointer.is_set(given.data):
@@ -52,7 +53,11 @@ def main(argv: list[str] | None = None) -> int:
             figures, missing = measuring.measure(lambda: mine, sizes, say, others=others, labelled=labelled)
             limits = {}
         else:
-            figures, missing = measuring.measure(lambda: data.chats(given.cache), sizes, say, cache=given.cache)
+            if not given.quick:
+                kept = keeping.Kept(os.path.join(given.cache, "figures.jsonl"), keeping.digest(sizes))
+            figures, missing = measuring.measure(
+                lambda: data.chats(given.cache), sizes, say, cache=given.cache, kept=kept
+            )
     except DesktopLoggerError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
@@ -61,6 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     print("\n".join(report.table(figures, missing, markdown=False)))
     if given.write and not given.data and not given.quick and not missing:
         report.write(ROOT, figures)
+    if kept and not missing:
+        kept.forget()
     exceeded = [] if given.quick else budget.over(figures, missing, limits)
     for line in exceeded:
         print(f"over budget: {line}", file=sys.stderr)

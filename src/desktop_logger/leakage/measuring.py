@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -285,16 +285,34 @@ def pointing(people: Sequence[pointer.Pointing], sizes: Sizes) -> Iterator[Figur
         yield of_writers(metric, profile.name, found.top1, found.people)
 
 
+class Finished(Protocol):
+    """Sections that are finished already, and where to put the next one (``keeping.Kept``)."""
+
+    @property
+    def sections(self) -> Mapping[str, Sequence[Figure]]:
+        """The figures of each."""
+
+    def add(self, section: str, figures: Sequence[Figure]) -> None:
+        """Keep one more."""
+
+
 def run(
-    sections: dict[str, Callable[[], Iterator[Figure]]], say: Callable[[str], None]
+    sections: Mapping[str, Callable[[], Iterator[Figure]]], say: Callable[[str], None], kept: Finished | None = None
 ) -> tuple[list[Figure], list[Missing]]:
     """Each section by itself: what is absent, altered or too large for the memory costs only its own figures."""
     figures: list[Figure] = []
     missing: list[Missing] = []
     for name, section in sections.items():
+        if kept and name in kept.sections:
+            say(f"{name}: measured before this run was interrupted")
+            figures += kept.sections[name]
+            continue
         say(f"measuring {name} …")
+        before = len(figures)
         try:
             figures.extend(section())  # what was measured before something was missing stays in the list
+            if kept:
+                kept.add(name, figures[before:])
         except DesktopLoggerError as error:
             missing.append(Missing(name, error.message))
         except ModuleNotFoundError as error:
@@ -315,6 +333,7 @@ def measure(
     others: Sequence[Typing] = (),
     cache: str | None = None,
     labelled: Mapping[str, Sequence[attributes.Labelled]] | None = None,
+    kept: Finished | None = None,
 ) -> tuple[list[Figure], list[Missing]]:
     """All sections that typing is looked at in. ``cache``: where the public sets lie, for what only they can tell."""
     rest: dict[str, Callable[[], Iterator[Figure]]] = {}
@@ -324,7 +343,7 @@ def measure(
         people = writers()
     except (DesktopLoggerError, MemoryError) as error:
         reason = f"{error.message}. {error.hint or ''}".strip() if isinstance(error, DesktopLoggerError) else NO_MEMORY
-        figures, missing = run(rest, say)
+        figures, missing = run(rest, say, kept)
         return figures, [Missing("everything that needs typing", reason), *missing]
     known: list[Readers] = []
 
@@ -347,7 +366,7 @@ def measure(
     sections |= rest
     if cache is not None:
         sections["scenario"] = lambda: inferring("scenario", _scenarios(cache))
-    return run(sections, say)
+    return run(sections, say, kept)
 
 
 def _scenarios(cache: str) -> list[attributes.Labelled]:

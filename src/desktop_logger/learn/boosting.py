@@ -32,7 +32,7 @@ class Boosted:
         """Fit on the steps that may be asked for. Raises ``Unavailable`` without scikit-learn."""
         try:
             from sklearn.ensemble import HistGradientBoostingClassifier
-        except ImportError:
+        except ModuleNotFoundError:
             raise Unavailable(
                 "gradient boosting needs scikit-learn, which is not installed",
                 "Run: pip install 'desktop-logger[learn]'",

@@ -8,7 +8,7 @@ from typing import Any
 
 from desktop_logger.dataset.card import leaked
 
-from .measuring import line
+from .measuring import HEAD, line
 
 
 def card(record: dict[str, Any], facts: list[dict[str, Any]]) -> str:
@@ -21,20 +21,22 @@ def card(record: dict[str, Any], facts: list[dict[str, Any]]) -> str:
     )
     forbidden = sorted({use for one in facts for use in one["forbidden_uses"]})
     texts = sorted({text for one in facts for text in one["purpose_texts"]})
-    rows = "\n".join(
-        [
-            line(name, report)
-            for name, report in (("this model", metrics["model"]), *metrics["baselines"].items())
-        ]
-    )  # fmt: skip
-    still = "\n".join(
-        line(name, report, "action_without_moves")
-        for name, report in (("this model", metrics["model"]), *metrics["baselines"].items())
+    said = (("this model", metrics["model"]), *metrics["baselines"].items())
+    rows, still, pauses = (
+        "\n".join([HEAD, *(line(name, report, key) for name, report in said if report.get(key))])
+        for key in ("action", "action_without_moves", "wait")
     )
-    pauses = "\n".join(
-        line(name, report, "wait")
-        for name, report in (("this model", metrics["model"]), *metrics["baselines"].items())
-        if report.get("wait")
+    switches = "\n".join(
+        f"| {name} | {one['bits']['value']:.3f} | {one['average_precision']:.2f} | {100 * one['where_to']['value']:.1f} % |"
+        for name, report in said
+        if (one := report.get("switch"))
+    )
+    alone = metrics["model"].get("switch") or {"share": 0.0, "bits_by_frequency": 0.0}
+    switched = "Whether the application changes next: " + (
+        f"{100 * alone['share']:.1f} % of actions; its frequency alone costs {alone['bits_by_frequency']:.3f} bits.\n\n"
+        "| | bits | average precision | where to: right |\n|---|---|---|---|\n" + switches
+        if switches
+        else "this data does not say."
     )
     classes = "\n".join(
         f"| {name} | {one['questions']:,} | {100 * one['recall']:.1f} % | {100 * one['precision']:.1f} % | {one['bits']:.2f} |"
@@ -121,6 +123,8 @@ The pause before it, as a log2 bucket of seconds:
 ```
 {pauses}
 ```
+
+{switched}
 
 Calibration error of the first choice: {100 * found["calibration_error"]:.1f} %.
 

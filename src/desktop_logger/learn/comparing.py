@@ -75,11 +75,11 @@ class Difference(NamedTuple):
 
     def line(self) -> str:
         """For people."""
-        points = {name: 100 * value for name, value in self.accuracy.items()}
+        points = {name: 100 * value + 0.0 for name, value in self.accuracy.items()}
+        fewer = {name: 0.0 - value for name, value in self.bits.items()}
         return (
-            f"{self.path[-22:]:<22} {points['value']:+.1f} points ({points['low']:+.1f} to {points['high']:+.1f}),"
-            f" {-self.bits['value']:+.3f} bits ({-self.bits['high']:+.3f} to {-self.bits['low']:+.3f}),"
-            f" {self.questions:,} actions"
+            f"{_short(self.path):<16} {points['value']:+.1f} points ({points['low']:+.1f} to {points['high']:+.1f}),"
+            f" {fewer['value']:+.3f} bits ({fewer['high']:+.3f} to {fewer['low']:+.3f})"
         )
 
 
@@ -111,23 +111,30 @@ def differences(
     ]  # fmt: skip
 
 
+def _short(path: str) -> str:
+    return path if len(path) <= 16 else "..." + path[-13:]
+
+
 def table(rows: Sequence[Row]) -> list[str]:
-    """For people. Says when the questions were not the same."""
-    head = f"{'model':<22} {'profile':<8} {'right':>7} {'95 % interval':>15} {'bits':>6}  {'best baseline':>13}"
-    lines = [f"{head}  leaks at most"]
+    """For people. Says when the questions were not the same. Best baselines only where they were asked the same."""
+    beaten = any(one.best_baseline is not None for one in rows)
+    base, best = ("base-", " line") if beaten else ("", "")
+    lines = [
+        f"{'':<16} {'':<6} {'':<23} {'':>6} {base:>6}  leaks at most",
+        f"{'model':<16} {'from':<6} {'right, 95 % interval':<23} {'bits':>6} {best:>6}  a key, people",
+    ]
     for one in rows:
-        best = f"{100 * one.best_baseline:.1f} %" if one.best_baseline is not None else "-"
-        leaks = ", ".join(f"{name}: {value:g}" for name, value in one.leaks.items()) or "not known"
+        interval = f"({100 * one.accuracy['low']:.1f} to {100 * one.accuracy['high']:.1f})"
+        least = f"{100 * one.best_baseline:.1f} %" if one.best_baseline is not None else ""
+        bits, people = (one.leaks.get(name) for name in LEAKS)
         lines.append(
-            f"{one.path[-22:]:<22} {one.profile:<8} {100 * one.accuracy['value']:5.1f} %"
-            f" {100 * one.accuracy['low']:6.1f} to {100 * one.accuracy['high']:5.1f} {one.bits['value']:6.3f}"
-            f"  {best:>13}"
-            f"  {leaks}"
+            f"{_short(one.path):<16} {one.profile:<6} {100 * one.accuracy['value']:5.1f} % {interval:<15}"
+            f" {one.bits['value']:6.3f} {least:>6}  "
+            + (f"{bits:.2f} bits, {100 * people:.1f} %" if bits is not None and people is not None else "not known")
         )
+    lines.append("leaks: bits of each key that are read; people recognised by 500 keys of theirs")
     if len({one.asked_on for one in rows}) > 1:
-        lines.append(
-            "note: not the same questions: each was measured on its own data; --on DIR asks all of them the same"
-        )
+        lines.append("note: each was asked about its own data; --on DIR asks all of them the same")
     return lines
 
 

@@ -76,6 +76,7 @@ _SECTIONS = {
     "training": ("seed", "epochs", "patience", "batch", "rate", "threads"),
     "baselines": ("boosting",),
 }
+_EXAMPLE = "docs/reference/learning.md, Configuration"
 _WORDS = {"kind": KINDS, "view": VIEWS, "split": ("groups", "last-round")}
 _RANGES: dict[str, tuple[float, float]] = {
     "order": (1, 6), "size": (8, 1024), "layers": (1, 12), "context": (8, 4096), "dropout": (0, 0.9),
@@ -94,7 +95,7 @@ def load(path: str | None) -> Config:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", "Name a TOML file, or leave --config out.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from None
+        raise UsageError(f"{path} is not TOML: {error}", f"An example: {_EXAMPLE}.") from None
     return parsed(raw, path)
 
 
@@ -119,13 +120,20 @@ def _checked(where: str, section: str, name: str, value: object) -> object:
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value, right = float(value), True
     if not right:
-        raise UsageError(f"{where}: [{section}] {name}: needs {_kind(default)}")
+        raise UsageError(
+            f"{where}: [{section}] {name}: needs {_kind(default)}", f"As in: {name} = {json.dumps(default)}"
+        )
     if name in _WORDS and value not in _WORDS[name]:
-        raise UsageError(f"{where}: [{section}] {name}: '{str(value)[:20]}' is none of {', '.join(_WORDS[name])}")
+        raise UsageError(
+            f"{where}: [{section}] {name}: there is no '{str(value)[:20]}'", f"There are: {', '.join(_WORDS[name])}."
+        )
     if name in _RANGES and isinstance(value, int | float):
         low, high = _RANGES[name]
         if not low <= value <= high:
-            raise UsageError(f"{where}: [{section}] {name}: needs to lie between {low:g} and {high:g}")
+            raise UsageError(
+                f"{where}: [{section}] {name}: needs to lie between {low:g} and {high:g}",
+                f"{default} is usual.",
+            )
     return value
 
 

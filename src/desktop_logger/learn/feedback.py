@@ -28,7 +28,7 @@ import numpy as np
 from desktop_logger import disk
 from desktop_logger.dataset import actions
 from desktop_logger.dataset.parts import unwritable
-from desktop_logger.errors import Refused, UsageError
+from desktop_logger.errors import Refused
 
 from .evaluating import LEAST, Asked, ask, categories, classes
 from .measuring import MOVE, answers
@@ -72,11 +72,11 @@ class Gain(NamedTuple):
 
     def line(self) -> str:
         """For people."""
+        where = self.name if self.kind == "class" else f"{self.kind}: {self.name}"
+        saved = "{value:.2f} ({low:.2f} to {high:.2f})".format(**self.saved)
         return (
-            f"{self.kind + ': ' + self.name:<30} {100 * self.share:5.1f} %  {self.examples:>7,}  "
-            f"{100 * self.accuracy:5.1f} %  {self.volunteers:>6,}  {100 * self.expected:5.1f} %  "
-            f"{self.saved['value']:.3f} ({self.saved['low']:.3f} to {self.saved['high']:.3f})"
-            + (", by the curves of others" if self.borrowed else "")
+            f"{where:<24} {100 * self.share:5.1f} {self.examples:>7,} {100 * self.accuracy:5.1f} {self.volunteers:>6,}"
+            f" {100 * self.expected:5.1f}  {saved}{' *' if self.borrowed else ''}"
         )
 
 
@@ -89,7 +89,10 @@ class Curve(NamedTuple):
     """Share of the loss without any example that examples can take away."""
 
 
-HEAD = f"{'where':<30} {'share':>7}  {'learned':>7}  {'right':>7}  {'people':>6}  {'then':>7}  bits fewer there"
+HEAD = (
+    f"{'':<24} {'share':>5} {'learned':>7} {'right':>5} {'':>6} {'then':>5}  bits fewer,",
+    f"{'where':<24} {'%':>5} {'from':>7} {'%':>5} {'people':>6} {'%':>5}  95 % interval",
+)
 
 
 def gains(model: Model, path: str, part: str | None, say: Callable[[str], None]) -> list[Gain]:
@@ -247,8 +250,7 @@ def _scopes(model: Model) -> list[str]:
 
 def write(model: Model, found: list[Gain], proposal: dict[str, Any], out: str) -> None:
     """The draft at ``out``, which must be new, and all gains beside the model."""
-    if os.path.lexists(out):
-        raise UsageError(f"{out} exists already", "Choose a new file, or remove it first.")
+    out = disk.new_place(out)
     place = os.path.join(model.path, "feedback.json")
     try:
         disk.replace(place, (json.dumps({"v": 1, "gains": [one._asdict() for one in found]}, indent=1) + "\n").encode())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -11,29 +13,33 @@ from desktop_logger.dataset import actions
 from desktop_logger.errors import Refused, UsageError
 
 from .models import Model
-from .steps import Array, Steps, opened, read
+from .steps import Array, Steps, of_tokens, opened, read
 
-_PARTS = len(actions.parts_of(0))  # the parts beside the action, and edits
+_WORD = re.compile(r"[^\s(]+(?:\([^)]*\)?)?")
+_NEVER = ("PAD", "START", "END")
+_NAMES = [name for name in actions.ACTIONS if name not in _NEVER]
 
 
 def after(model: Model, words: str, most: int) -> Iterator[dict[str, Any]]:
-    """After some actions by name, oldest first. Raises ``UsageError`` for a name that is none."""
-    number = {name: n for n, name in enumerate(actions.ACTIONS)}
-    kinds = []
-    for word in words.split():
-        if word not in number:
-            raise UsageError(f"'{word[:30]}' is not an action", f"Actions: {', '.join(actions.ACTIONS[3:])}.")
-        kinds.append(number[word])
-    if not kinds:
+    """After some tokens by name, oldest first. Raises ``UsageError`` for a name that is none, or an end that says less.
+
+    They are read as a session's are: ``WAIT`` is the pause of what comes after it, ``EDIT`` belongs to its ``TYPE``.
+    """
+    tokens = []
+    for word in _WORD.findall(words):
+        found = actions.understood(word)
+        if found is None or actions.parts_of(found)[0] in _NEVER:
+            near = get_close_matches(word[:40].upper(), _NAMES, 3, 0.5)
+            raise UsageError(
+                f"'{word[:30]}' is not an action",
+                (f"Near it: {', '.join(near)}. " if near else "") + "All of them: docs/reference/dataset.md",
+            )
+        tokens.append(found)
+    if not tokens:
         raise UsageError("name one action at least", "As in: --after 'TYPE HOTKEY(copy)'")
-    count = len(kinds)
-    nothing = np.zeros(count, np.int16)
-    action = np.array(kinds, np.int16)
-    steps = Steps(
-        action, action, np.zeros((count, _PARTS), np.int16), nothing, nothing.astype(bool),
-        np.arange(count), nothing.astype(np.int64), nothing, nothing.astype(np.int32),
-    )  # fmt: skip
-    return _ends(model, steps, most)
+    if (last := actions.parts_of(tokens[-1])[0]) in ("WAIT", "UNOBSERVED"):
+        raise UsageError(f"what comes after {last} cannot be foreseen", "End with something that was done.")
+    return _ends(model, of_tokens(tokens, model.config.view), most)
 
 
 def sessions(model: Model, path: str, most: int) -> Iterator[dict[str, Any]]:

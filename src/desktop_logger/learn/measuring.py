@@ -174,13 +174,18 @@ def _switch(found: Answers, truth: Array, clusters: Clusters) -> dict[str, Any]:
     }  # fmt: skip
 
 
+HEAD = f"{'':<18}  {'right, 95 % interval':<24} {'top 3':>7}  bits, 95 % interval"
+"""Above rows of ``line``."""
+
+
 def line(name: str, report: dict[str, Any], key: str = "action") -> str:
     """One row for people."""
     found = report.get(key)
     if not found:
-        return f"{name:<22} -"
+        return f"{name:<18}  -"
     accuracy, top3, bits = found["accuracy"], found["top3"], found["bits"]
+    interval = f"({100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f})"
     return (
-        f"{name:<22} {100 * accuracy['value']:5.1f} % ({100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f})"
-        f"  top 3 {100 * top3['value']:5.1f} %  {bits['value']:.3f} bits ({bits['low']:.3f} to {bits['high']:.3f})"
+        f"{name:<18}  {100 * accuracy['value']:5.1f} % {interval:<16} {100 * top3['value']:5.1f} %"
+        f"  {bits['value']:.3f} ({bits['low']:.3f} to {bits['high']:.3f})"
     )

@@ -96,13 +96,7 @@ def load(path: str, *, stale: str | None = None) -> Model:
             f"the model {path} knows another vocabulary of actions", "Build its datasets again and train it again."
         )
     config = parsed(record["config"], os.path.join(path, RECORD))
-    place = os.path.join(path, WEIGHTS)
-    try:
-        data = disk.read(place, _LARGEST)
-    except OSError as error:
-        raise IntegrityError(f"{place} cannot be read: {error.strerror}", "Train the model again.") from None
-    if hashlib.sha256(data).hexdigest() != record["weights"]["sha256"]:
-        raise IntegrityError(f"{place} is not what was trained (SHA-256 differs)", "Train the model again.")
+    place, data = os.path.join(path, WEIGHTS), _weights(path, record)
     from .fitting import unpacked
 
     arrays = unpacked(data, place)
@@ -121,6 +115,18 @@ def load(path: str, *, stale: str | None = None) -> Model:
     return Model(path, record, config, predictor, seen)
 
 
+def _weights(path: str, record: dict[str, Any]) -> bytes:
+    """The weights file, if it is what was trained; else ``IntegrityError``."""
+    place = os.path.join(path, WEIGHTS)
+    try:
+        data = disk.read(place, _LARGEST)
+    except OSError as error:
+        raise IntegrityError(f"{place} cannot be read: {error.strerror}", "Train the model again.") from None
+    if hashlib.sha256(data).hexdigest() != record["weights"]["sha256"]:
+        raise IntegrityError(f"{place} is not what was trained (SHA-256 differs)", "Train the model again.")
+    return data
+
+
 def pack(arrays: dict[str, Array], seen: Tables) -> bytes:
     """The weights file."""
     from .fitting import packed
@@ -129,28 +135,55 @@ def pack(arrays: dict[str, Array], seen: Tables) -> bytes:
 
 
 class Listed(NamedTuple):
-    """A row of ``learn models``."""
+    """A row of ``learn models``. Of a model whose record is damaged nothing is known but its place."""
 
     path: str
-    run: str
-    kind: str
-    profile: str
-    purpose: str
-    accuracy: float
-    bits: float
-    stale: list[str]
+    damaged: str | None
+    """What is wrong with its record or its weights; such a model is refused everywhere."""
+    run: str | None = None
+    kind: str | None = None
+    profile: str | None = None
+    purpose: str | None = None
+    accuracy: float | None = None
+    bits: float | None = None
+    stale: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """For people."""
+        said = [self.path]
+        if self.accuracy is not None:
+            said.append(f"  {self.kind}, {self.profile}, for {self.purpose}: {100 * self.accuracy:.1f} % right, "
+                        f"{self.bits:.3f} bits")  # fmt: skip
+        if self.damaged:
+            said.append(f"  DAMAGED: {self.damaged}")
+        return [*said, *(f"  STALE: {one}" for one in self.stale)]
 
 
 def listed(root: str) -> Iterator[Listed]:
-    """Every model below a folder, in the order of paths; what cannot be read is passed over."""
+    """Every model below a folder, in the order of paths, the damaged ones too. Raises ``UsageError`` without one.
+
+    A run record of some other program is passed over: only a folder that has weights of ours beside it is a model.
+    """
+    if not os.path.isdir(root):
+        raise UsageError(f"there is no folder {root}", "Name one that models lie in, or below.")
     for place, folders, names in os.walk(root):
         folders.sort()
-        if RECORD in names:
-            with suppress(UsageError, IntegrityError, KeyError):
-                record = read_record(place)
-                found = record["metrics"]["model"]["action"]
-                yield Listed(
-                    place, record["run"], record["config"]["model"]["kind"], record["sources"][0]["profile"],
-                    record["sources"][0]["purpose"], found["accuracy"]["value"], found["bits"]["value"],
-                    staleness(place, record),
-                )  # fmt: skip
+        if RECORD not in names:
+            continue
+        try:
+            record = read_record(place)
+            found = record["metrics"]["model"]["action"]
+            right, bits = float(found["accuracy"]["value"]), float(found["bits"]["value"])
+        except (IntegrityError, KeyError, TypeError, ValueError) as error:
+            if WEIGHTS in names:
+                yield Listed(place, str(error) if isinstance(error, IntegrityError) else f"{place}: no figures")
+            continue
+        damaged = None
+        try:
+            _weights(place, record)
+        except IntegrityError as error:
+            damaged = error.message
+        yield Listed(
+            place, damaged, record["run"], record["config"]["model"]["kind"], record["sources"][0]["profile"],
+            record["sources"][0]["purpose"], right, bits, tuple(staleness(place, record)),
+        )  # fmt: skip

@@ -12,8 +12,10 @@ without a cut; nothing is read from a dataset for which an erasure waits.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,6 +91,7 @@ class Source(NamedTuple):
 
 def opened(paths: Sequence[str]) -> list[Source]:
     """The datasets, checked: sequences of this version, of one profile and purpose, with rows, no erasure waiting."""
+    need_memory()
     found = []
     for path in paths:
         facts = folder.read_card(path)
@@ -166,6 +169,13 @@ def of_sessions(sessions: list[Session], view: str) -> Steps:
         raise Refused("there is no action in this data", "Record some work first.")
     steps = _steps(*_columns(made.combine_chunks().to_batches()[0]))
     return macro(steps) if view == "macro" else steps
+
+
+def of_tokens(tokens: Sequence[int], view: str) -> Steps:
+    """The steps of one session's tokens."""
+    one = np.zeros(1, np.int64)
+    made = _steps(one, one.astype(np.int16), one, np.array([len(tokens)]), np.array(tokens, np.int32))
+    return macro(made) if view == "macro" else made
 
 
 def _columns(batch: Any) -> tuple[Array, ...]:
@@ -299,3 +309,31 @@ def split(sources: Sequence[Source], steps: Steps, how: str, least: int) -> Spli
 def no_memory() -> Unavailable:
     """The one error for too little memory."""
     return Unavailable("not enough memory", "Lower [training] batch, [model] size or context; or use fewer datasets.")
+
+
+ROOM = 1 << 30
+"""Address space that the smallest training takes beside the libraries: BLAS takes room for each thread."""
+LEAST_FREE = 192 << 20
+"""Memory that has to be free."""
+
+
+def need_memory() -> None:
+    """Raise ``Unavailable`` where there is too little memory to begin.
+
+    Asked before any work: a library that finds none later ends the process in its own way, with no word of ours.
+    """
+    free = _free()
+    try:
+        mmap.mmap(-1, ROOM).close()
+    except (OSError, ValueError, MemoryError):
+        raise no_memory() from None
+    if free is not None and free < LEAST_FREE:
+        raise no_memory()
+
+
+def _free() -> int | None:
+    """Bytes that could be had now, as Linux says; ``None`` elsewhere."""
+    with suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as file:
+        found = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in file)}
+        return 1024 * (found.get("MemAvailable", 1 << 40) + found.get("SwapFree", 0))
+    return None

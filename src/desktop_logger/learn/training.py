@@ -40,7 +40,7 @@ from .card import card
 from .config import NETWORKS, Config
 from .counting import Ngram
 from .measuring import Answers, Clusters, Predictor, answers, measured
-from .steps import Array, Source, Split, Steps, digest, no_memory, opened, read, split
+from .steps import Array, Source, Split, Steps, digest, need_memory, no_memory, opened, read, split
 
 Say = Callable[[str], None]
 Step = Callable[[int, int, dict[str, float]], None]
@@ -66,19 +66,24 @@ class Ask(NamedTuple):
 
 def train(ask: Ask, clock: Clock) -> Trained:
     """Train a model. See the module's text for the order, ``errors`` for what can be refused."""
-    out = os.path.abspath(ask.out)
     # 1. datasets, configuration
-    if os.path.lexists(out):
-        raise Refused(f"{out} exists already", "Choose a new folder, or remove it first.")
+    out = disk.new_place(ask.out)
     sources = opened(ask.paths)
+    for source in sources:
+        trained.models(source.path)  # damaged notes are found before any work
     if ask.config.kind in NETWORKS:
         from . import fitting
 
         fitting.torch()  # before any work, not after it
+        need_memory()
     try:
         draft, record, arrays, seen, facts = _made(ask, sources, out, clock)
-    except MemoryError:
-        raise no_memory() from None
+    except BaseException as error:
+        if not os.path.exists(os.path.join(out + ".partial", "checkpoint.npz")):  # there is nothing to go on with
+            shutil.rmtree(out + ".partial", ignore_errors=True)
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "new thread" in str(error)):
+            raise no_memory() from None
+        raise
     # 6. record, card, name
     for source in sources:
         folder.check_no_erasure_waits(source.path)

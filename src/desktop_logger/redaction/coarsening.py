@@ -22,9 +22,8 @@ from desktop_logger.records.layout import (
     TARGET,
     TASK,
     TYPING,
+    U32,
     Redacted,
-    signed,
-    unsigned,
 )
 from desktop_logger.records.profiles import BURSTS, CAPS, COARSE, COUNTS, EVENTS, Profile, bucket, may_become
 
@@ -32,45 +31,47 @@ from .runs import Runs
 
 _SECONDS = COARSE.grid_ms // BURSTS.grid_ms
 _TICKS = BURSTS.grid_ms // EVENTS.grid_ms
-_GAP, _DURATION, _TEXT, _EDIT, _N, _CELLS = (
-    CAPS["gap"], CAPS["duration"], CAPS["n_text"], CAPS["n_edit"], CAPS["n"], CAPS["cells"],
-)  # fmt: skip
+_BITS = U32.bit_length() + 1
+_SINCE, _DURATION, _TEXT, _EDIT, _N, _CELLS = (
+    tuple(min(bits, CAPS[quantity]) for bits in range(_BITS))
+    for quantity in ("gap", "duration", "n_text", "n_edit", "n", "cells")
+)
+"""The bucket of a number by its bit length (``profiles.bucket``, looked up: this runs for every record)."""
 
 
 def _cells(field: int) -> int:
     """The field of a displacement in cells → the field of its signed bucket."""
-    value = signed(field)
-    return unsigned(bucket(value, _CELLS)) if value >= 0 else unsigned(-bucket(-value, _CELLS))
+    if field & 0x8000:
+        return 0x10000 - _CELLS[(0x10000 - field).bit_length()]
+    return _CELLS[field.bit_length()]
 
 
-def bucketed(records: bytes) -> bytes:
-    """Records of ``bursts`` as records of ``coarse``, one for one; those in ``coarse`` form only lose their mark."""
+def bucketed(records: bytes, form: int = 0, grid: int = 1) -> bytes:
+    """Records of ``bursts`` as records of ``coarse``, one for one; those in ``coarse`` form only lose their mark.
+
+    ``form`` is a mark for all of them, ``grid`` how many ticks of the stream that they go to are one of ``coarse``.
+    """
     out = bytearray()
     pack = RECORD.pack
     for t, kind, code, a, b, c, d in RECORD.iter_unpack(records):
-        minute = t // _SECONDS
-        if kind == GAP:
-            out += pack(minute, GAP, code, 0, 0, 0, d)
-            continue
-        if kind >= COARSE_FORM or kind == TASK:
-            out += pack(minute, kind & ~COARSE_FORM, code, a, b, c, d)
-            continue
-        since = min(d.bit_length(), _GAP)
+        minute = t // _SECONDS * grid
         if kind == KEY:
-            out += pack(minute, KEY, code, a, 0, 0, since)
-            continue
-        if kind == FOCUS:
-            out += pack(minute, FOCUS, code, 0, 0, 0, since)
-            continue
-        duration = min(c.bit_length(), _DURATION)
-        if kind == STROKE:
-            out += pack(minute, STROKE, 0, _cells(a), _cells(b), duration, since)
+            out += pack(minute, KEY | form, code, a, 0, 0, _SINCE[d.bit_length()])
         elif kind == TYPING:
-            n_text, n_edit = min(a.bit_length(), _TEXT), min(b.bit_length(), _EDIT)
-            out += pack(minute, TYPING, 0, n_text, n_edit, duration, since)
+            text, edit = _TEXT[a.bit_length()], _EDIT[b.bit_length()]
+            out += pack(minute, TYPING | form, 0, text, edit, _DURATION[c.bit_length()], _SINCE[d.bit_length()])
+        elif kind == STROKE:
+            x, y = _cells(a), _cells(b)
+            out += pack(minute, STROKE | form, 0, x, y, _DURATION[c.bit_length()], _SINCE[d.bit_length()])
+        elif kind == FOCUS:
+            out += pack(minute, FOCUS | form, code, 0, 0, 0, _SINCE[d.bit_length()])
+        elif kind == GAP:
+            out += pack(minute, GAP | form, code, 0, 0, 0, d)
+        elif kind >= COARSE_FORM or kind == TASK:
+            out += pack(minute, kind & ~COARSE_FORM | form, code, a, b, c, d)
         else:
-            click = b if kind == TARGET else 0
-            out += pack(minute, kind, code, min(a.bit_length(), _N), click, duration, since)
+            n, click = _N[a.bit_length()], b if kind == TARGET else 0
+            out += pack(minute, kind | form, code, n, click, _DURATION[c.bit_length()], _SINCE[d.bit_length()])
     return bytes(out)
 
 

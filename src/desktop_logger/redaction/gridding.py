@@ -27,7 +27,6 @@ from desktop_logger.records.layout import (
     U16,
     U32,
     VEIL,
-    unsigned,
 )
 from desktop_logger.records.profiles import EVENTS, MOVE_CELL_PX
 
@@ -37,14 +36,14 @@ _LIMIT = 0x7FFF
 def cells(pixels: int, cell: int) -> int:
     """Whole cells of a displacement, towards zero, within what a record can hold (±32767)."""
     whole = pixels // cell if pixels >= 0 else -(-pixels // cell)
-    return max(-_LIMIT, min(_LIMIT, whole))
+    return whole if -_LIMIT <= whole <= _LIMIT else _LIMIT if whole > 0 else -_LIMIT
 
 
 class Gridder:
     """Holds one tick: sums and counts, never an event. ``base`` (ms) is where the segment's time starts."""
 
     __slots__ = (
-        "_base", "_category", "_clicks", "_context", "_dx", "_dy", "_keyboard", "_named", "_out", "_pointer",
+        "_base", "_category", "_clicks", "_context", "_dx", "_dy", "_holds", "_keyboard", "_named", "_out", "_pointer",
         "_scrolls", "_target", "_task", "_tick", "_veiled",
     )  # fmt: skip
 
@@ -79,7 +78,8 @@ class Gridder:
         if not carry:
             self._dx = self._dy = 0
         self._clicks = bytearray()
-        self._scrolls = [0, 0, 0, 0, 0]
+        self._scrolls: dict[int, int] = {}
+        self._holds = self._fills_a_cell()
 
     def tick_of(self, ms: int) -> int:
         """The tick of the segment in which ``ms`` lies."""
@@ -93,21 +93,25 @@ class Gridder:
         for t, what, code, extra, dx, dy in events:
             now = (t - base) // grid
             if now > tick:
-                self._turn(now)
-                tick = now
+                if self._holds:
+                    self._turn(now)
+                self._tick = tick = now
             if what == MOVE:
                 if pointer:
                     self._dx += dx
                     self._dy += dy
+                    self._holds = True
             elif what == KEY:
                 if keyboard:
                     out += pack(tick, KEY, code, extra if named else 0, 0, 0, 0)
             elif what == CLICK:
                 if pointer:
                     self._clicks.append(code)
+                    self._holds = True
             elif what == SCROLL:
                 if pointer:
-                    self._scrolls[code] += extra
+                    self._scrolls[code] = self._scrolls.get(code, 0) + extra
+                    self._holds = True
             elif what == TARGET:
                 if self._target:
                     out += pack(tick, TARGET, code, 1, extra, 0, 0)
@@ -148,20 +152,24 @@ class Gridder:
         """Close the tick in hand and go on to ``tick``."""
         here, pack, out = self._tick, RECORD.pack, self._out
         self._tick = tick
-        dx, dy = cells(self._dx, MOVE_CELL_PX), cells(self._dy, MOVE_CELL_PX)
-        if dx or dy:
+        if self._fills_a_cell():
+            dx, dy = cells(self._dx, MOVE_CELL_PX), cells(self._dy, MOVE_CELL_PX)
             self._dx -= dx * MOVE_CELL_PX
             self._dy -= dy * MOVE_CELL_PX
-            out += pack(here, MOVE, 0, unsigned(dx), unsigned(dy), 0, 0)
+            out += pack(here, MOVE, 0, dx & U16, dy & U16, 0, 0)
         if self._clicks:
             for button in self._clicks:
                 out += pack(here, CLICK, button, 1, 0, 0, 0)
             self._clicks.clear()
-        if any(self._scrolls):
-            for direction, notches in enumerate(self._scrolls):
+        if self._scrolls:
+            for direction, notches in sorted(self._scrolls.items()):
                 left = notches
                 while left:
                     n = min(left, U16)
                     out += pack(here, SCROLL, direction, n, 0, 0, 0)
                     left -= n
-                self._scrolls[direction] = 0
+            self._scrolls.clear()
+        self._holds = self._fills_a_cell()
+
+    def _fills_a_cell(self) -> bool:
+        return not (-MOVE_CELL_PX < self._dx < MOVE_CELL_PX and -MOVE_CELL_PX < self._dy < MOVE_CELL_PX)

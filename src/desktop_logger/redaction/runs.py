@@ -32,7 +32,6 @@ from desktop_logger.records.layout import (
     TYPING,
     U16,
     U32,
-    unsigned,
 )
 from desktop_logger.records.profiles import BURSTS, EVENTS, MOVE_CELL_PX, RUN_PAUSE_S, SHORT_RUN, STROKE_CELL_PX
 
@@ -41,16 +40,15 @@ from .gridding import cells
 _TICKS = BURSTS.grid_ms // EVENTS.grid_ms
 _CELL = STROKE_CELL_PX // MOVE_CELL_PX
 _TEXT, _EDIT = int(KeyClass.TEXT), int(KeyClass.EDIT)
-_POINTER = frozenset((MOVE, CLICK, SCROLL))
 
 
 class Runs:
-    """Holds at most one open run a scope and the counts of one held run."""
+    """Holds at most one open run a scope, and with the open run of typing the counts of those that join it."""
 
     __slots__ = (
-        "_f_last", "_held_edit", "_held_text", "_k_end", "_k_last", "_k_open", "_k_start", "_n_edit", "_n_text", "_now",
-        "_out", "_p_code", "_p_end", "_p_kind", "_p_last", "_p_start", "_px", "_py", "_rest_x", "_rest_y", "_t_code",
-        "_t_end", "_t_kind", "_t_last", "_t_n", "_t_start",
+        "_f_last", "_k_end", "_k_last", "_k_open", "_k_start", "_n_edit", "_n_text", "_now", "_out", "_p_code",
+        "_p_end", "_p_kind", "_p_last", "_p_start", "_px", "_py", "_rest_x", "_rest_y", "_t_code", "_t_end",
+        "_t_kind", "_t_last", "_t_n", "_t_start",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,7 +59,7 @@ class Runs:
         self._now = 0
         self._k_open = False
         self._k_start = self._k_end = self._k_last = 0
-        self._n_text = self._n_edit = self._held_text = self._held_edit = 0
+        self._n_text = self._n_edit = 0
         self._p_kind = self._p_code = self._p_start = self._p_end = self._p_last = 0
         self._px = self._py = self._rest_x = self._rest_y = 0
         self._t_code = self._t_kind = self._t_n = self._t_start = self._t_end = self._t_last = 0
@@ -74,34 +72,34 @@ class Runs:
             second = t // _TICKS
             if second > self._now and kind < COARSE_FORM:
                 self.advance(second)
-            if kind in _POINTER:
-                if kind != self._p_kind or code != self._p_code:
-                    self._close_pointer()
-                    self._p_kind, self._p_code, self._p_start = kind, code, second
-                self._p_end = second
-                if kind == MOVE:
-                    self._px += a - 0x10000 if a & 0x8000 else a
-                    self._py += b - 0x10000 if b & 0x8000 else b
-                else:
-                    if self._px + a > U16:
-                        self._close_pointer()
-                        self._p_kind, self._p_code, self._p_start = kind, code, second
-                    self._px += a
-            elif kind == KEY:
-                if code in (_TEXT, _EDIT):
-                    if not self._k_open:
-                        self._k_open, self._k_start = True, second
-                    self._k_end = second
-                    if code == _TEXT:
-                        self._n_text += 1
-                    else:
-                        self._n_edit += 1
-                    if self._n_text + self._held_text == U16 or self._n_edit + self._held_edit == U16:
-                        self._close_keyboard()
+            if kind == KEY:
+                if code == _TEXT:
+                    self._n_text += 1
+                elif code == _EDIT:
+                    self._n_edit += 1
                 else:
                     self._close_keyboard()
                     self._out += pack(second, KEY, code, a, 0, 0, second - self._k_last)
                     self._k_last = second
+                    continue
+                self._k_end = second
+                if not self._k_open:
+                    self._k_open, self._k_start = True, second
+                if self._n_text == U16 or self._n_edit == U16:  # noqa: PLR1714 - every key, and a tuple is slower
+                    self._close_keyboard()
+            elif kind == MOVE:
+                if self._p_kind != MOVE:
+                    self._open_pointer(MOVE, code, second)
+                self._p_end = second
+                self._px += a - 0x10000 if a & 0x8000 else a
+                self._py += b - 0x10000 if b & 0x8000 else b
+            elif kind in (CLICK, SCROLL):
+                if kind != self._p_kind or code != self._p_code:
+                    self._open_pointer(kind, code, second)
+                self._p_end = second
+                if self._px + a > U16:
+                    self._open_pointer(kind, code, second)
+                self._px += a
             elif kind == TARGET:
                 if (code, b) != (self._t_code, self._t_kind) or self._t_n + a > U16:
                     self._close_target()
@@ -117,7 +115,8 @@ class Runs:
                 self._close_until(U32)
                 self._out += pack(second, GAP, code, 0, 0, 0, d)
             else:
-                self._close_until(U32)
+                if self._k_open or self._p_kind or self._t_code:
+                    self._close_until(U32)
                 self._out += pack(second, kind, code, a, b, c, d)
 
     def advance(self, second: int) -> None:
@@ -133,10 +132,10 @@ class Runs:
     def stand_alone(self, second: int) -> None:
         """What follows ``second`` has nothing to do with what came before: let out the held run too."""
         self.interrupt(second)
-        if self._held_text or self._held_edit:
+        if self._n_text or self._n_edit:
             end = self._now
-            self._out += RECORD.pack(end, TYPING, 0, self._held_text, self._held_edit, 0, end - self._k_last)
-            self._held_text = self._held_edit = 0
+            self._out += RECORD.pack(end, TYPING, 0, self._n_text, self._n_edit, 0, end - self._k_last)
+            self._n_text = self._n_edit = 0
             self._k_last = end
 
     def flush(self, second: int) -> None:
@@ -152,16 +151,20 @@ class Runs:
 
     def _close_until(self, limit: int) -> None:
         """Close the runs that ended at ``limit`` or before, in the order in which they ended."""
-        keyboard = self._k_open and self._k_end <= limit
-        pointer = self._p_kind and self._p_end <= limit
-        target = self._t_code and self._t_end <= limit
-        ended = [(self._k_end, 0, self._close_keyboard)] if keyboard else []
-        if pointer:
-            ended.append((self._p_end, 1, self._close_pointer))
-        if target:
-            ended.append((self._t_end, 2, self._close_target))
-        for _, _, close in sorted(ended):
-            close()
+        ended = []
+        if self._k_open and self._k_end <= limit:
+            ended.append((self._k_end, 0))
+        if self._p_kind and self._p_end <= limit:
+            ended.append((self._p_end, 1))
+        if self._t_code and self._t_end <= limit:
+            ended.append((self._t_end, 2))
+        for _, scope in sorted(ended) if len(ended) > 1 else ended:
+            if scope == 0:
+                self._close_keyboard()
+            elif scope == 1:
+                self._close_pointer()
+            else:
+                self._close_target()
 
     def _close_target(self) -> None:
         if not self._t_code:
@@ -177,14 +180,17 @@ class Runs:
         if not self._k_open:
             return
         self._k_open = False
-        text, edit = self._n_text + self._held_text, self._n_edit + self._held_edit
-        self._n_text = self._n_edit = self._held_text = self._held_edit = 0
+        text, edit = self._n_text, self._n_edit
         if text + edit < SHORT_RUN:
-            self._held_text, self._held_edit = text, edit
-            return
+            return  # held: the counts stay, and the next run adds to them
+        self._n_text = self._n_edit = 0
         start, end = self._k_start, self._k_end
         self._out += RECORD.pack(start, TYPING, 0, text, edit, min(end - start, U16), start - self._k_last)
         self._k_last = end
+
+    def _open_pointer(self, kind: int, code: int, second: int) -> None:
+        self._close_pointer()
+        self._p_kind, self._p_code, self._p_start = kind, code, second
 
     def _close_pointer(self) -> None:
         kind = self._p_kind
@@ -196,7 +202,7 @@ class Runs:
             x, y = self._px + self._rest_x, self._py + self._rest_y
             dx, dy = cells(x, _CELL), cells(y, _CELL)
             self._rest_x, self._rest_y = x - dx * _CELL, y - dy * _CELL
-            self._out += RECORD.pack(start, STROKE, 0, unsigned(dx), unsigned(dy), duration, since)
+            self._out += RECORD.pack(start, STROKE, 0, dx & U16, dy & U16, duration, since)
         else:
             self._out += RECORD.pack(start, kind, self._p_code, self._px, 0, duration, since)
         self._p_kind = self._p_code = self._px = self._py = 0

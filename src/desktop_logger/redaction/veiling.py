@@ -8,6 +8,8 @@ Focus, tasks and gaps pass; a gap ends veiled runs as it ends any other.
 
 from __future__ import annotations
 
+import re
+
 from desktop_logger.records.layout import (
     CLICK,
     COARSE_FORM,
@@ -27,7 +29,8 @@ from .runs import Runs
 
 _TICKS = BURSTS.grid_ms // EVENTS.grid_ms
 _MINUTE = COARSE.grid_ms // EVENTS.grid_ms
-_VEILED = frozenset((KEY, CLICK, SCROLL, MOVE, TARGET))
+_NOT_VEILED = re.compile(b"[^" + re.escape(bytes((KEY, CLICK, SCROLL, MOVE, TARGET))) + b"]")
+_EDGE = re.compile(re.escape(bytes((VEIL,))))
 
 
 class Veiling:
@@ -45,24 +48,34 @@ class Veiling:
             return records
         out = bytearray()
         runs = self._runs
-        for start in range(0, len(records), RECORD_BYTES):
-            record = records[start : start + RECORD_BYTES]
+        kinds = records[4::RECORD_BYTES]
+        here = 0
+        while here < len(kinds):
+            # Neighbours go the same way together: up to the next edge, or, under a veil, to what is not veiled.
+            found = (_NOT_VEILED if self._on else _EDGE).search(kinds, here)
+            there = found.start() if found else len(kinds)
+            some = records[here * RECORD_BYTES : there * RECORD_BYTES]
+            if self._on:
+                runs.feed(some)
+            else:
+                out += some
+            here = there
+            if not found:
+                break
+            record = records[here * RECORD_BYTES : (here + 1) * RECORD_BYTES]
+            here += 1
             t, kind, code, *_ = RECORD.unpack(record)
             if kind == VEIL:
                 self._on = bool(code)
                 if not self._on:
                     runs.stand_alone(t // _TICKS)
                     out += self._take()
-            elif not self._on:
-                out += record
-            elif kind in _VEILED:
-                runs.feed(record)
+                continue
+            if kind == GAP:
+                runs.interrupt(t // _TICKS)
             else:
-                if kind == GAP:
-                    runs.interrupt(t // _TICKS)
-                else:
-                    runs.advance(t // _TICKS)
-                out += self._take() + record
+                runs.advance(t // _TICKS)
+            out += self._take() + record
         return bytes(out + self._take())
 
     def advance(self, tick: int) -> bytes:
@@ -79,9 +92,4 @@ class Veiling:
 
     def _take(self) -> bytes:
         made = self._runs.take()
-        if not made:
-            return b""
-        out = bytearray()
-        for t, kind, code, a, b, c, d in RECORD.iter_unpack(bucketed(made)):
-            out += RECORD.pack(t * _MINUTE, kind | COARSE_FORM, code, a, b, c, d)
-        return bytes(out)
+        return bucketed(made, COARSE_FORM, _MINUTE) if made else b""

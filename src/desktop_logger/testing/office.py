@@ -37,7 +37,7 @@ from desktop_logger.dataset.arrow import Session
 from desktop_logger.dataset.card import Terms, card
 from desktop_logger.dataset.parts import PartWriter, part_name
 from desktop_logger.dataset.tally import Tally
-from desktop_logger.errors import DesktopLoggerError, Refused, UsageError
+from desktop_logger.errors import DesktopLoggerError, UsageError
 from desktop_logger.inspection.columns import Records, ordered
 from desktop_logger.policy import shipped_categories
 from desktop_logger.records.events import Batch
@@ -327,11 +327,9 @@ class _Everything(NamedTuple):
 
 def write(out: str, plan: Plan, profile: str = "coarse", step: Callable[[int], None] = lambda _done: None) -> str:
     """An export-shaped dataset of simulated people; its id. Raises ``Refused`` where ``out`` exists."""
-    out = os.path.abspath(out)
     if profile not in PROFILES:
         raise UsageError(f"'{profile[:20]}' is not a profile", f"Profiles: {', '.join(PROFILES)}.")
-    if os.path.lexists(out):
-        raise Refused(f"{out} exists already", "Choose a new folder, or remove it first.")
+    out = disk.new_place(out)
     draft = out + ".partial"
     shutil.rmtree(draft, ignore_errors=True)
     os.makedirs(os.path.join(draft, "data"), 0o700)

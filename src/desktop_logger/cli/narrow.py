@@ -1,0 +1,56 @@
+"""Text for people, at most 80 columns wide. What is meant to be copied (a path, a command) is never broken inside."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+WIDTH = 80
+_ITEM = re.compile(r"(\s*)([-*|>]|[0-9]+\.)\s")
+
+
+def narrow(text: str) -> str:
+    """Markdown with its paragraphs and items filled anew; code in fences, headings and short rows of tables stay."""
+    made: list[str] = []
+    waiting: list[str] = []
+    fenced = False
+
+    def fill() -> None:
+        if waiting:
+            hanging = "  " if _ITEM.match(waiting[0]) else ""
+            made.extend(
+                textwrap.wrap(
+                    " ".join(waiting), WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+                )
+            )
+            waiting.clear()
+
+    for line in text.splitlines():
+        fence = line.startswith("```")
+        if fence or fenced or not line.strip() or line.startswith("#") or _ITEM.match(line):
+            fill()
+        fenced ^= fence
+        if fence or fenced or not line.strip() or line.startswith("#") or (line.startswith("|") and len(line) <= WIDTH):
+            made.append(line)
+        else:
+            waiting.append(line.strip() if waiting else line)
+    fill()
+    return "\n".join(made)
+
+
+def lines(text: str) -> str:
+    """Each line filled by itself; one that holds a command stays as it is, to be copied."""
+    return "\n".join(
+        line
+        if "desktop-logger " in line
+        else "\n".join(
+            textwrap.wrap(
+                line,
+                WIDTH,
+                subsequent_indent=" " * (len(line) - len(line.lstrip())),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+        for line in text.splitlines()
+    )

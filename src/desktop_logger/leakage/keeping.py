@@ -1,0 +1,61 @@
+"""Finished sections of a run that takes an hour, kept beside the data sets, so that an interruption costs one section.
+
+The file names what made it: a digest of the code and of the sizes. What other code or sizes made is not taken up
+again, so a table is never a mixture. Figures only; removed when a run has come to its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+
+from .measuring import Figure, Sizes
+
+_PACKAGES = ("leakage", "records", "redaction")
+"""What figures depend on, beside the pinned data sets."""
+
+
+def digest(sizes: Sizes) -> str:
+    """SHA-256 of the code that makes figures, and of how much is measured."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found = hashlib.sha256(repr(sizes).encode())
+    for package in _PACKAGES:
+        folder = os.path.join(root, package)
+        for name in sorted(name for name in os.listdir(folder) if name.endswith(".py")):
+            with open(os.path.join(folder, name), "rb") as file:
+                found.update(f"{package}/{name}\n".encode() + file.read())
+    return found.hexdigest()
+
+
+class Kept:
+    """Sections of an interrupted run of the same code, in ``path``; a file that cannot be read counts as none."""
+
+    def __init__(self, path: str, made_by: str) -> None:
+        self._path = path
+        self._made_by = made_by
+        self.sections: dict[str, list[Figure]] = {}
+        try:
+            with open(path, encoding="utf-8") as file:
+                first, *rest = [json.loads(line) for line in file]
+            if first == {"made_by": made_by}:
+                self.sections = {one["section"]: [Figure(*row) for row in one["figures"]] for one in rest}
+        except (OSError, ValueError, TypeError, KeyError):
+            self.sections = {}
+
+    def add(self, section: str, figures: Sequence[Figure]) -> None:
+        """Keep a section that is finished. A file that cannot be written is only a run that cannot be resumed."""
+        self.sections[section] = list(figures)
+        lines = [{"made_by": self._made_by}, *({"section": k, "figures": v} for k, v in self.sections.items())]
+        try:
+            with open(self._path + ".new", "w", encoding="utf-8") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+            os.replace(self._path + ".new", self._path)
+        except OSError:
+            pass
+
+    def forget(self) -> None:
+        """The run has come to its end."""
+        if os.path.exists(self._path):
+            os.remove(self._path)
