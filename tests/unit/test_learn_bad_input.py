@@ -140,10 +140,18 @@ def test_everything_that_learning_says_fits_eighty_columns(
     here = f"{tmp_path}{os.sep}"  # as wide as the machine's own folders are
     wide = [line for one in said for line in one.replace(here, "").splitlines() if len(line) > WIDTH]
     assert not wide
+    for one in said[:2]:
+        assert "application changes (" in one
+        assert "by frequency" in one
     assert "best" not in said[2]  # no column for what was not asked
     assert "base-" not in said[2]
     assert "base-" in said[3]
     assert (tmp_path / "model" / "feedback.json").exists()
+    for name, remedy in (("category:game", "browser"), ("kind:game", "category"), ("class:JUMP", "learn evaluate")):
+        done = CliRunner().invoke(build(), ["learn", "compare", "model", "model", "--on", "sequences", "--slice", name])
+        assert isinstance(done.exception, UsageError)
+        assert remedy in (done.exception.hint or "")
+        assert len(f"hint: {done.exception.hint}") <= WIDTH
 
 
 def test_text_is_filled_anew_and_code_and_tables_stay() -> None:

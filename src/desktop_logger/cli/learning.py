@@ -72,7 +72,7 @@ def evaluate(
 ) -> None:
     """Measure a model on a dataset, and write where its errors lie beside the model."""
     from desktop_logger.learn import evaluating, models
-    from desktop_logger.learn.measuring import HEAD, line
+    from desktop_logger.learn.measuring import HEAD, line, switches
 
     whole = _part(part) == "all"
     opened = models.load(model, stale=stale)
@@ -84,6 +84,8 @@ def evaluate(
     print(HEAD)
     for name, key in (("next action", "action"), ("without movements", "action_without_moves"), ("pause", "wait")):
         print(line(name, report["metrics"], key))
+    if said := switches(report["metrics"]):
+        print(said)
     print("where it costs most (share of questions, right, bits):")
     for kind, name, one in evaluating.worst(report, 6):
         print(
@@ -263,7 +265,7 @@ def _config(path: str | None, kind: str | None) -> Any:
 
 def _report(path: str, record: dict[str, Any], *, as_json: bool) -> None:
     from desktop_logger.learn import curves
-    from desktop_logger.learn.measuring import HEAD, line
+    from desktop_logger.learn.measuring import HEAD, line, switches
 
     if as_json:
         print(json.dumps({"model": path, **record}))
@@ -278,6 +280,8 @@ def _report(path: str, record: dict[str, Any], *, as_json: bool) -> None:
     ):
         print(f"{title}; intervals over {record['split']['by']}s\n  {HEAD}")
         print("\n".join(f"  {line(name, report, key)}" for name, report in said if report.get(key)))
+    if changes := switches(metrics["model"]):
+        print(changes)
     if record["split"]["by"] == "session":
         print("note: fewer than 5 split groups to test on: intervals are over sessions, and too narrow")
     print(f"wrote {path} (run {record['run']})")

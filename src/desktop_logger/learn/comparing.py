@@ -97,8 +97,13 @@ def differences(
     if within is not None:
         kinds = slices(answered[0], found[0].steps)
         if within[1] not in kinds.get(within[0], {}):
-            names = ", ".join(f"{kind}:{name}" for kind, some in kinds.items() for name in some)
-            raise UsageError(f"there is no slice {within[0][:20]}:{within[1][:30]}", f"Slices: {names}")
+            there = list(kinds.get(within[0], {}))
+            raise UsageError(
+                f"there is no slice {within[0][:20]}:{within[1][:30]}",
+                f"Of {within[0]} there are {', '.join(there[:3])}; all: learn evaluate"
+                if there
+                else f"A slice is KIND:NAME; kinds: {', '.join(kinds)}.",
+            )
         rows = kinds[within[0]][within[1]]
     where, first = np.flatnonzero(rows), found[0]
     return [

@@ -189,3 +189,15 @@ def line(name: str, report: dict[str, Any], key: str = "action") -> str:
         f"{name:<18}  {100 * accuracy['value']:5.1f} % {interval:<16} {100 * top3['value']:5.1f} %"
         f"  {bits['value']:.3f} ({bits['low']:.3f} to {bits['high']:.3f})"
     )
+
+
+def switches(report: dict[str, Any]) -> str:
+    """A line for people about changes of application; empty where the data has none."""
+    one = report.get("switch")
+    if not one:
+        return ""
+    return (
+        f"application changes ({100 * one['share']:.1f} % of actions): {one['bits']['value']:.3f} bits, by frequency"
+        f" {one['bits_by_frequency']:.3f};\n  average precision {one['average_precision']:.2f}, where to"
+        f" {100 * one['where_to']['value']:.1f} % right"
+    )
