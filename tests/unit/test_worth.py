@@ -21,10 +21,13 @@ def test_every_input_is_asked_the_same_and_counts_know_no_present_answer() -> No
     (one,) = synthetic.writers(1, 400)
     made = worth.writer(one.times, one.symbols)
     assert set(made.seen) == set(worth.INPUTS)
-    assert {len(numbers) for numbers in made.seen.values()} == {len(made.truth)}
+    assert {len(rows) for rows in (*made.seen.values(), *made.truth.values())} == {len(made.segment)}
     some = worth.steps([made], "coarse", worth.cuts([made], "coarse"))
     assert not some.shown.any()
-    assert np.array_equal(np.unique(some.action), np.array(sorted(worth._STANDS_FOR))[np.unique(made.truth)])
+    for question in worth.QUESTIONS:
+        some = worth.steps([made], "coarse", worth.cuts([made], "coarse"), question)
+        assert np.array_equal(some.action, np.array(worth._STANDS_FOR)[made.truth[question]])
+    assert made.truth[worth.PAUSE].max() == len(worth.PAUSES)
 
 
 def test_it_measures_every_model_on_every_input_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -36,8 +39,10 @@ def test_it_measures_every_model_on_every_input_and_goes_on_where_it_was(tmp_pat
     assert worth.measure(people, small, lambda _: None, folds=3, keep=str(tmp_path))[0] == figures
     again = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
     assert sum(again[path] != kept[path] for path in kept) == 1
-    assert [one.seen for one in figures if one.model == "GRU"] == list(worth.INPUTS)
-    assert len(figures) == 3 + 2 * len(worth.INPUTS)
+    for question in worth.QUESTIONS:
+        its = [one for one in figures if one.question == question]
+        assert [one.seen for one in its if one.model == "GRU"] == list(worth.INPUTS)
+        assert len(its) == 3 + 2 * len(worth.INPUTS)
     assert all(0 <= one.accuracy["low"] <= one.accuracy["value"] <= one.accuracy["high"] <= 1 for one in figures)
     assert len(costs) == 3 * len(worth.INPUTS)
     told = {"recognised, 500 keys": {"bursts": ("17.5 %", "")}, "keys, bits each": {"bursts": ("0.388", "")}}
@@ -51,8 +56,9 @@ def test_the_page_shows_the_figures_that_were_kept(tmp_path: Path) -> None:
     shutil.copytree(pages, tmp_path / "docs" / "explanation")
     shutil.copytree(Path(ROOT, "docs", "reference"), tmp_path / "docs" / "reference")
     kept, shown = json.loads((pages / "worth.json").read_text()), (pages / "worth.md").read_text()
-    for line in worth.table([worth.Figure(**one) for one in kept["figures"]], worth.leaks(ROOT)):
+    figures = [worth.Figure(**one) for one in kept["figures"]]
+    for line in (*worth.table(figures, worth.leaks(ROOT)), *worth.pauses(figures)):
         assert line in shown, "run: python -m desktop_logger.leakage.worth --table"
     worth.lay_out(str(tmp_path))
     assert (tmp_path / "docs" / "explanation" / "worth.png").stat().st_size > 5000
-    assert (tmp_path / "docs" / "explanation" / "worth.md").read_text().count("| raw |") == 2
+    assert (tmp_path / "docs" / "explanation" / "worth.md").read_text().count("| raw |") == 4

@@ -1,10 +1,10 @@
 """What each profile is worth beside what it tells: the same models on public typing, and ``docs/explanation/worth.md``.
 
 ``python -m desktop_logger.leakage.worth [--write] [--quick]`` (``make worth``). After each record of ``bursts``: is the
-next one a short (under 16 keys), middle (under 32) or long run, or another key? The question and its answer are the
-same under every profile; what differs is what the predictor saw up to then. *raw* sees more than any recorder of ours:
-every character and milliseconds, as an upper bound. Three folds over writers: each is tested once, by models that saw
-neither them nor the writers whom training was stopped by.
+next one a short (under 16 keys), middle (under 32) or long run, or another key, and after what pause does it come? The
+questions and their answers are the same under every profile; what differs is what the predictor saw up to then. *raw*
+sees more than any recorder of ours: every character and milliseconds, as an upper bound. Three folds over writers: each
+is tested once, by models that saw neither them nor the writers whom training was stopped by.
 
 Nothing of a text is printed or written, only figures.
 """
@@ -52,14 +52,20 @@ CONFIG = Config(kind="gru", size=48, context=128, epochs=8, patience=2, batch=16
 FOLDS = 3
 EDGES = (16, 32)
 """Runs are short, middle or long: under 16 keys, under 32, or more. Edges of the buckets of ``coarse`` too."""
-_STANDS_FOR = [vocabulary.ACTIONS.index(name) for name in ("TYPE", "EDIT", "HOTKEY", "PRESS(ENTER)")]
-"""Four places in the vocabulary that stand for the four answers, so that the same networks serve."""
+ACTION, PAUSE = QUESTIONS = ("action", "pause")
+MODELS = ("gradient boosting", "GRU")
+"""Who is asked, beside those that count."""
+PAUSES = (2, 4, 8, 16)
+"""Edges of the pause before the next record, in seconds."""
+_STANDS_FOR = [vocabulary.ACTIONS.index(name) for name in ("TYPE", "EDIT", "HOTKEY", "PRESS(ENTER)", "MOVE")]
+"""Places in the vocabulary that stand for the answers, so that the same networks serve."""
 
 
 class Writer(NamedTuple):
     """One person's records: the answers, where segments begin, and what is seen under each input."""
 
-    truth: Array
+    truth: dict[str, Array]
+    """By question."""
     segment: Array
     seen: dict[str, Array]
 
@@ -84,7 +90,8 @@ def writer(times: Sequence[int], symbols: Sequence[str], seed: int = 0) -> Write
         COARSE.name: coarse, COUNTS.name: _minutes(times, symbols, runs, seed),
     }  # fmt: skip
     length = np.digitize(runs[:, A] + runs[:, B], EDGES)
-    return Writer(np.where(runs[:, KIND] == TYPING, length, 3), runs[:, SEGMENT], seen)
+    truth = {ACTION: np.where(runs[:, KIND] == TYPING, length, 3), PAUSE: np.digitize(runs[:, GAP], PAUSES)}
+    return Writer(truth, runs[:, SEGMENT], seen)
 
 
 def _pauses(stamps: Array) -> tuple[float, ...]:
@@ -127,9 +134,9 @@ def cuts(known: Sequence[Writer], name: str) -> list[Array]:
     return [np.unique(np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1])) for column in whole.T]
 
 
-def steps(writers: Sequence[Writer], name: str, edges: Sequence[Array], first: int = 0) -> Steps:
+def steps(writers: Sequence[Writer], name: str, edges: Sequence[Array], question: str = ACTION) -> Steps:
     """Records as steps whose parts are the bins of what is seen; the present answer itself is not shown."""
-    truth = np.concatenate([one.truth for one in writers])
+    truth = np.concatenate([one.truth[question] for one in writers])
     places, sessions = [], []
     for one in writers:
         starts = np.flatnonzero(np.append(True, np.diff(one.segment) > 0))
@@ -138,7 +145,7 @@ def steps(writers: Sequence[Writer], name: str, edges: Sequence[Array], first: i
     numbers = np.concatenate([one.seen[name] for one in writers])
     parts = np.stack([np.searchsorted(edge, column, "right") for edge, column in zip(edges, numbers.T, strict=True)], 1)
     place = np.concatenate(places)
-    group = np.repeat(np.arange(len(writers)), [len(one.truth) for one in writers]) + first
+    group = np.repeat(np.arange(len(writers)), [len(one.segment) for one in writers])
     action = np.array(_STANDS_FOR, np.int16)[truth]
     nothing = np.zeros(len(truth), np.int16)
     return Steps(
@@ -156,6 +163,7 @@ class Figure(NamedTuple):
     bits: dict[str, float]
     against_raw: dict[str, float] | None = None
     """Accuracy less that of the same model on raw input, on the same questions, writers drawn together."""
+    question: str = ACTION
 
 
 class Cost(NamedTuple):
@@ -167,11 +175,11 @@ class Cost(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """Answers to the questions about the writers of one fold, by (model, input); what the networks cost."""
+    """Answers about the writers of one fold, by (question, model, input); what the networks cost."""
 
     group: Array
-    right: dict[tuple[str, str], Array]
-    bits: dict[tuple[str, str], Array]
+    right: dict[tuple[str, str, str], Array]
+    bits: dict[tuple[str, str, str], Array]
     costs: list[Cost]
 
 
@@ -188,7 +196,7 @@ def measure(
     writers = [writer(one.times, one.symbols, number) for number, one in enumerate(people)]
     digest = hashlib.sha256(json.dumps([config.to_json(), folds, list(INPUTS)]).encode())
     for one in writers:
-        for values in (one.truth, one.segment, *(one.seen[name] for name in INPUTS)):
+        for values in (*one.truth.values(), one.segment, *(one.seen[name] for name in INPUTS)):
             digest.update(np.ascontiguousarray(values).tobytes())
     place = os.path.join(keep, digest.hexdigest()[:16])
     os.makedirs(place, exist_ok=True)
@@ -202,13 +210,13 @@ def measure(
     sizes = {"test": len(writers), "folds": folds, "train": len(writers) - len(parts[0]) - len(parts[1]),
              "questions": sum(one.group.size for one in done)}  # fmt: skip
     figures = []
-    for model, seen in done[0].right:
-        right = np.concatenate([one.right[model, seen] for one in done]).astype(float)
-        raw = (model, "raw")
+    for question, model, seen in done[0].right:
+        right = np.concatenate([one.right[question, model, seen] for one in done]).astype(float)
+        raw = (question, model, "raw")
         lost = seen != "raw" and raw in done[0].right
-        bits = np.concatenate([one.bits[model, seen] for one in done])
+        bits = np.concatenate([one.bits[question, model, seen] for one in done])
         against = clusters.mean(right - np.concatenate([one.right[raw] for one in done])) if lost else None
-        figures.append(Figure(model, seen, clusters.mean(right), clusters.mean(bits), against))
+        figures.append(Figure(model, seen, clusters.mean(right), clusters.mean(bits), against, question))
     return figures, sizes, [cost for one in done for cost in one.costs]
 
 
@@ -218,28 +226,31 @@ def _fold(  # noqa: PLR0917 - a fold is all of this
     """Train every model on every input on the writers outside ``test`` and ``stop``, and ask about ``test``."""
     train = [one for number, one in enumerate(writers) if number not in test and number not in stop]
     fold = Fold(np.zeros(0), {}, {}, [])
-    for name in INPUTS:
-        edges = cuts(train, name)
-        known, held, asked = (
-            steps(some, name, edges) for some in (train, [writers[n] for n in stop], [writers[n] for n in test])
-        )
-        parts = Split(known, held, asked, "groups", "group")
-        if not fold.right:
-            fold = fold._replace(group=test[parts.test.group[parts.test.questions]])
-            shown, asked = known._replace(shown=known.action), asked._replace(shown=asked.action)
-            for label, back in (("majority", 0), ("Markov", 1), ("4-gram, back-off", 4)):
-                found = measuring.answers(Ngram.fitted(shown, back), asked).action
-                fold.right[label, "actions only"], fold.bits[label, "actions only"] = found.right, found.bits
-        for label in ("gradient boosting", "GRU"):
-            path = f"{place}-{name}-{label.split()[-1].lower()}.npz"
-            if not os.path.exists(path):
-                _answers(label, config, parts, path)
-            with np.load(path, allow_pickle=False) as kept:
-                fold.right[label, name], fold.bits[label, name] = kept["right"], kept["bits"]
-                if label == "GRU":
-                    rate, seconds, parameters = kept["cost"].tolist()
-                    fold.costs.append(Cost(rate, seconds, int(parameters)))
-            say(f"{os.path.basename(path)}: {100 * fold.right[label, name].mean():.1f} %")
+    for question in QUESTIONS:
+        for name in INPUTS:
+            edges = cuts(train, name)
+            known, held, asked = (
+                steps(some, name, edges, question)
+                for some in (train, [writers[n] for n in stop], [writers[n] for n in test])
+            )
+            parts = Split(known, held, asked, "groups", "group")
+            if name == INPUTS[0]:
+                fold = fold._replace(group=test[parts.test.group[parts.test.questions]])
+                shown, asked = known._replace(shown=known.action), asked._replace(shown=asked.action)
+                for label, back in (("majority", 0), ("Markov", 1), ("4-gram, back-off", 4)):
+                    found = measuring.answers(Ngram.fitted(shown, back), asked).action
+                    key = (question, label, f"{question}s only")
+                    fold.right[key], fold.bits[key] = found.right, found.bits
+            for label in MODELS:
+                path = f"{place}-{question}-{name}-{label.split()[-1].lower()}.npz"
+                if not os.path.exists(path):
+                    _answers(label, config, parts, path)
+                with np.load(path, allow_pickle=False) as kept:
+                    fold.right[question, label, name], fold.bits[question, label, name] = kept["right"], kept["bits"]
+                    if label == "GRU" and question == ACTION:
+                        rate, seconds, parameters = kept["cost"].tolist()
+                        fold.costs.append(Cost(rate, seconds, int(parameters)))
+                say(f"{os.path.basename(path)}: {100 * fold.right[question, label, name].mean():.1f} %")
     return fold
 
 
@@ -272,24 +283,31 @@ def leaks(root: str) -> dict[str, dict[str, tuple[str, str]]]:
     return found
 
 
+def pauses(figures: Sequence[Figure]) -> list[str]:
+    """The time to the next action, Markdown."""
+    names = ("what is seen", "model", "right", "95 % interval", "less than raw (points)", "log-loss, bits")
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    return lines + [f"{_cells(one)} |" for one in figures if one.question == PAUSE]
+
+
+def _cells(one: Figure) -> str:
+    lost = one.against_raw
+    return (
+        f"| {one.seen} | {one.model} | {_percent(one.accuracy['value'])} | {_percent(one.accuracy['low'])} to "
+        f"{_percent(one.accuracy['high'])} | "
+        + (f"{-100 * lost['value']:+.1f} ({-100 * lost['high']:+.1f} to {-100 * lost['low']:+.1f})" if lost else "-")
+        + f" | {one.bits['value']:.3f}"
+    )
+
+
 def table(figures: Sequence[Figure], told: dict[str, dict[str, tuple[str, str]]]) -> list[str]:
-    """Use beside leakage, Markdown."""
+    """Use beside leakage, Markdown: the next action."""
     names = ("what is seen", "model", "right", "95 % interval", "less than raw (points)", "log-loss, bits",
              "recognised, 500 keys", "keys, bits each")  # fmt: skip
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for one in figures:
-        lost = one.against_raw
-        lines.append(
-            f"| {one.seen} | {one.model} | {_percent(one.accuracy['value'])} | {_percent(one.accuracy['low'])} to "
-            f"{_percent(one.accuracy['high'])} | "
-            + (
-                f"{-100 * lost['value']:+.1f} ({-100 * lost['high']:+.1f} to {-100 * lost['low']:+.1f})"
-                if lost
-                else "-"
-            )
-            + f" | {one.bits['value']:.3f} | {told.get('recognised, 500 keys', {}).get(one.seen, ('-', ''))[0]}"
-            f" | {told.get('keys, bits each', {}).get(one.seen, ('-', ''))[0]} |"
-        )
+    for one in (one for one in figures if one.question == ACTION):
+        shown = [told.get(name, {}).get(one.seen, ("-", ""))[0] for name in ("recognised, 500 keys", "keys, bits each")]
+        lines.append(f"{_cells(one)} | {shown[0]} | {shown[1]} |")
     return lines
 
 
@@ -325,7 +343,9 @@ def lay_out(root: str) -> None:
         f" once, by models that learned from {sizes['train']} others. The GRU has {min(numbers):,} to {max(numbers):,}"
         f" parameters and trained at {rate:,.0f} records a second (median), on a share of two busy cores."
     )
-    body = [counted, "", *table(figures, told), "", "![next action right against who is recognised](worth.png)"]
+    body = [counted, "", *table(figures, told), "", "![next action right against who is recognised](worth.png)", "",
+            "The pause before it (under 2 s, 2-3, 4-7, 8-15 s, or longer), of the same writers in the same folds:", "",
+            *pauses(figures)]  # fmt: skip
     made = re.sub(
         r"(<!-- figures: make worth -->\n).*?(\n<!-- end of figures -->)",
         lambda found: found[1] + "\n".join(body) + found[2],
@@ -339,6 +359,7 @@ def lay_out(root: str) -> None:
 
 def plot(path: str, figures: Sequence[Figure], told: dict[str, dict[str, tuple[str, str]]]) -> None:
     """Next action right against who is recognised; raw input as a line; the area is what is read of the keys."""
+    figures = [one for one in figures if one.question == ACTION]
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -390,7 +411,7 @@ def main(argv: list[str] | None = None) -> int:
         if given.quick:
             people, config = people[:12], CONFIG._replace(epochs=2, size=16)
         figures, sizes, costs = measure(people, config, say, keep=os.path.join(os.path.dirname(given.cache), "worth"))
-        print("\n".join(table(figures, leaks(ROOT))))
+        print("\n".join([*table(figures, leaks(ROOT)), "", *pauses(figures)]))
         if given.write and not given.quick:
             write(ROOT, figures, sizes, costs)
     except DesktopLoggerError as error:
