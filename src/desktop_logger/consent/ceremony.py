@@ -425,7 +425,7 @@ def policy_in_brief(policy: policies.Policy, language: str) -> str:
 
     All the rest of ``policy_in_words`` is asked about, stands in what would be signed, or behind ``m``.
     """
-    lines = [_title(policy, language), _covered(policy, language, few=3), *_beyond(policy, language)]
+    lines = [_title(policy, language), *_covered(policy, language, few=10), *_beyond(policy, language)]
     if policy.onward_transfer:
         lines.append(words.say(language, "onward", names=", ".join(policy.onward_transfer)))
     return "\n".join(lines)
@@ -445,9 +445,7 @@ def policy_in_words(policy: policies.Policy, language: str) -> str:
         lines.append(say("dpo", name=policy.dpo.name, contact=policy.dpo.contact))
     purposes = "; ".join(one.text.spoken(language) for one in policy.purposes)
     lines.append(say("asked_for", scopes=words.scopes(language, policy.scopes), purposes=purposes))
-    lines.append(_covered(policy, language))
-    if policy.applications.mode == "deny":
-        lines.append(say(f"apps_deny_{policy.unanswered}"))
+    lines += _covered(policy, language)
     lines.append(say(f"unanswered_{policy.unanswered}"))
     if "context" in policy.scopes and policy.categories:
         pairs = (f"{name} ({kind})" for name, kind in policy.categories.items())
@@ -485,10 +483,11 @@ def _title(policy: policies.Policy, language: str) -> str:
     )  # fmt: skip
 
 
-def _covered(policy: policies.Policy, language: str, few: int | None = None) -> str:
-    """In which programs something is recorded."""
+def _covered(policy: policies.Policy, language: str, few: int | None = None) -> list[str]:
+    """In which programs something is recorded, and what holds where nobody can say which one it is."""
     mode, names = policy.applications.mode, words.listed(language, policy.applications.names, few=few)
-    return words.say(language, f"apps_{mode}" if names or mode != "allow" else "apps_none", names=names)
+    lines = [words.say(language, f"apps_{mode}" if names or mode != "allow" else "apps_none", names=names)]
+    return lines + [words.say(language, f"apps_deny_{policy.unanswered}")] * (mode == "deny")
 
 
 def _beyond(policy: policies.Policy, language: str) -> list[str]:

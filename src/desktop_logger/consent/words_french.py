@@ -19,9 +19,8 @@ FRENCH = {
     "apps_allow": "Enregistré seulement dans ces programmes : {names}. Dans tout autre, rien.",
     "apps_none": "Aucun programme n'est sur la liste de ceux qu'on enregistre ; rien n'est donc enregistré.",
     "apps_deny": "Enregistré dans tous les programmes sauf : {names}.",
-    "apps_deny_coarse": "Là où personne ne sait quel programme est au premier plan (Wayland), au plus sous la "
-    "forme la plus grossière.",
-    "apps_deny_nothing": "Là où personne ne sait quel programme est au premier plan (Wayland), rien.",
+    "apps_deny_coarse": "Là où le programme est inconnu (Wayland), grossièrement dans tous.",
+    "apps_deny_nothing": "Là où le programme est inconnu (Wayland), rien.",
     "unanswered_coarse": "Là où personne ne sait si un champ attend un mot de passe, au plus sous la "
     "forme la plus grossière.",
     "unanswered_nothing": "Là où personne ne sait si un champ attend un mot de passe, rien n'est enregistré.",
