@@ -21,7 +21,7 @@ from tests.signing import Organisation
 from tests.testbed import Server, wait_until
 
 TICK_S = 5
-"""Seconds between two frames: what a killed writer may lose, which is told as a gap and may be recorded as well."""
+"""Seconds between two frames, and so of each."""
 MOMENT_S = 1.5
 """The last start's first moment, and the halves of a second of a dozen roundings."""
 
@@ -34,7 +34,7 @@ class Account(NamedTuple):
     whole: float
     """From the answer of ``start`` to the word ``stop``, as the test's own clock has it."""
     twice: float
-    """What a killed capture or writer may have recorded that is told as a gap as well."""
+    """What is recorded and told as a gap as well: of a killed capture and a killed writer a second each."""
 
     @property
     def difference(self) -> float:
@@ -98,7 +98,7 @@ def walk(person: Person, *, rest: bool = False, until: float = 0.0, seed: int = 
     whole = time.monotonic() - began
     person.stop()
     gaps = {gap["reason"]: gap["seconds"] for gap in person.inspect()["gaps"]}
-    return Account(recorded(person), gaps, whole, 1.0 + TICK_S)
+    return Account(recorded(person), gaps, whole, 2.0)
 
 
 def released(person: Person) -> set[tuple[str, int]]:

@@ -45,6 +45,8 @@ class Sink:
         self.taken = 0
         """Records of this segment so far; capture's END says how many it has handed out."""
         self.miscounted = False
+        self.kept = False
+        """Whether a segment has begun, or a frame of the own stream was written, since this was last told."""
         self.due = dict.fromkeys(STREAMS, 0.0)
         self.period = {"own": float(grant.own.tick_s), "release": float(RELEASE_TICK_S)}
 
@@ -94,6 +96,7 @@ class Sink:
     def _open(self) -> None:
         gate.recheck(self.home, self.grant, self.clock)
         self.segment = open_segment(self.home, self.clock, self.grant, self.kek, self.epoch)
+        self.kept = True
         now = self.clock.monotonic()
         self.due = {stream: now + self.period[stream] for stream in STREAMS}
         if self.waiting:
@@ -110,6 +113,7 @@ class Sink:
                 continue
             if stream == "own" or self.grant.release is not None:
                 self.segment.tick(stream)
+                self.kept |= stream == "own"
             self.due[stream] += self.period[stream] * max(1, int((now - self.due[stream]) / self.period[stream]) + 1)
 
     def wait_s(self) -> float:
@@ -196,8 +200,9 @@ def run(records: int, key: int, report: int, layers: confine.Layers) -> int:
                 say(state="miscounted")
             if sink.segment is not None and sink.segment.size > SEGMENT_BYTES:
                 say(state="rotate")
-            if time.monotonic() - spoken >= BEAT_S - 0.5:
-                say(state="alive")
+            if sink.kept or time.monotonic() - spoken >= BEAT_S - 0.5:
+                say(state="kept" if sink.kept else "alive")
+                sink.kept = False
                 spoken = time.monotonic()
         sink.finish()
         note_stopped(sink.home, sink.clock, sink.gap_seconds)

@@ -132,3 +132,18 @@ def test_a_gap_between_two_segments_is_not_counted_as_handed_out(person: Person)
     sink, _ = sink_of(person)
     sink.take(gap(Reason.PAUSED, 3) + control(START) + key(1) + control(END, 1))
     assert not sink.miscounted
+
+
+def test_it_is_told_when_everything_so_far_is_written_and_at_no_other_time(person: Person) -> None:
+    """What a crash of the writer costs is counted from there; whether anybody types does not show in it."""
+    sink, clock = sink_of(person)
+    told = []
+    sink.take(control(START))
+    for second in range(12):
+        clock.at = float(second)
+        sink.take(key(second) * (second % 3))
+        sink.tick()
+        if sink.kept:
+            told.append(second)
+            sink.kept = False
+    assert told == [0, 5, 10]

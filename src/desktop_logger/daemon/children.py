@@ -40,7 +40,8 @@ class Child:
     def __init__(self, role: str, pid: int, report: int) -> None:
         self.role, self.pid, self.report = role, pid, report
         self.started = time.monotonic()
-        self.heard = self.started
+        self.heard = self.kept = self.started
+        """When it last spoke; and, of a writer, when it last said that everything so far is written."""
         self.status: int | None = None
         self._rest = b""
 

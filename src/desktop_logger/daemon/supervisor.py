@@ -247,6 +247,8 @@ class Supervisor:
             self.crew.tell_capture(b"r")
         elif state in ("resting", "awake"):
             self.rested = self.clock.monotonic() if state == "resting" else None
+        elif state == "kept":
+            child.kept = self.clock.monotonic()
         elif state == "miscounted":
             self._warn("records were lost between capture and the writer; the gap is marked")
 
@@ -333,12 +335,15 @@ class Supervisor:
         self.stopping |= now - self.unseen_since > LOST_S
 
     def _lose_writer(self, message: str) -> None:
-        """The writer is gone; where recording was wanted, that is a crash, and tried again."""
+        """The writer is gone, and what came after its last frame; where recording was wanted, it is tried again."""
+        writer = self.crew.writer
         self.crew.end_writer(0.0)
         if not self.wanted or self.verdict == "invalid":
             self._end_capture(self.unobserved.reason or Reason.CRASHED)
             return
-        self._end_capture(Reason.CRASHED, ago=self.grant.own.tick_s if self.grant else 0.0)
+        unwritten = self.clock.monotonic() - writer.kept if writer else 0.0
+        tick = self.grant.own.tick_s if self.grant else 0.0
+        self._end_capture(Reason.CRASHED, ago=min(tick, unwritten) + HELD_S)
         self._warn(message)
         self.recording.failed()
         if self.recording.failures > 2:
