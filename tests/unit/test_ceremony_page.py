@@ -134,7 +134,7 @@ timed.** The estimate is a rule: every word read once at {WORDS_A_MINUTE} words 
 reading, Brysbaert 2019), {KEY_S} s a key and {CHOICE_S} s to make up one's mind at each prompt (keystroke-level model,
 Card, Moran and Newell 1980). A word is what has a letter or a digit; what the program says after the code counts too.
 By that rule two scopes, which the example policy offers, keep the two minutes that were wanted; all five with two
-purposes take a few seconds longer. Who reads the whole notice with `m` takes about five minutes more.
+purposes take a few seconds longer. Who reads the whole notice with `m` takes some minutes more.
 """
 
 
