@@ -35,9 +35,9 @@ RELEASED = {
     ("organisation", 4, "de"): "ffe5fbb98cdd560b0476dda893e3013ce32f7a4f021be666d440070c9cab8bdb",
     ("organisation", 4, "en"): "0c8a328a64409139d7a4e53d23927a0a2a4f96d591c62ccc51fe96cba050b81c",
     ("organisation", 4, "fr"): "a203e202d1482fe563e8808dbdb6f60f8104a5a26c644951593c233345484e98",
-    ("organisation", 5, "de"): "8832286317f1adc1f672feb8c77cbd189f1ff0bc4cc6c42ae41360dd52e21d3b",
-    ("organisation", 5, "en"): "58a72171bee0e1efd0e31134abae3be8d3f3c4afd4e701211fc3e4ddacf1cb45",
-    ("organisation", 5, "fr"): "31c984e01d80847e61d5fab5e5a90fee8ccbe6dd5b145ff6c1936875b9df8472",
+    ("organisation", 5, "de"): "cc77059d65a40e1a8eb96234c3d7eaa16c748c423373fcae1451cd21183cbcd7",
+    ("organisation", 5, "en"): "63ccc8620b2a146cc160d650bee3f899129bd4cfc025acf3a0f90eea8c99da77",
+    ("organisation", 5, "fr"): "ecdec7ddcc33fb514e5f1516ae80fbce832aa9fb06abce23a4d9bb0cfd7c8fd3",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
@@ -50,9 +50,9 @@ RELEASED = {
     ("personal", 4, "de"): "55842b7c89c444bf494ccf7a1861026d4d5bfe3eacff3e3bc52095af5c6629f4",
     ("personal", 4, "en"): "ead2ea2aea96ae48dc3d7c30454a9ee7e0ca28add16921f2be20d629ff60ba1f",
     ("personal", 4, "fr"): "a42ff152988225be81826377a493d82a90af227975377fa39603be5d1d79d81d",
-    ("personal", 5, "de"): "3d5c3818a7afa25d9ae683af3a4d9e77f669ddd36ca4f034208d03e20a06c9fb",
-    ("personal", 5, "en"): "ba4c78267823a862866f0ead680025d1f3382f7cef9d5a7f57a3ed8e2eaa870d",
-    ("personal", 5, "fr"): "6fac402ccd84842a21a2c460e465fa065544dfb08e48c29c52a3d1bc275dd767",
+    ("personal", 5, "de"): "8de235682dc9dec7d165f524689e90b15ddfbf5f91c09f50c4e6afa82a49daf2",
+    ("personal", 5, "en"): "23555cea4ead0ffba2fb9f78097425e4bbff84369bbebb5d472d52ad416a05fb",
+    ("personal", 5, "fr"): "bcdd551b7d34ec9b3831acd5cd3592aa0d7d37b7f275e84931dea485a4fb8548",
 }
 """A released notice never changes: another text is another version."""
 
