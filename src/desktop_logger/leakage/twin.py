@@ -53,6 +53,10 @@ class Form(NamedTuple):
     """Whether corrections are counted apart from text."""
     times: bool = True
     """Whether duration and gap are recorded."""
+    lasting: bool = True
+    """Whether the duration is (the gap may be without it)."""
+    enter: bool = True
+    """Whether Enter is a record of its own; else it counts as text."""
 
 
 BURSTS = Form()
@@ -67,6 +71,8 @@ def runs(records: Array, end: int, form: Form = BURSTS) -> Array:
         return np.zeros((0, 7), np.int64)
     grid = 50 * form.grid_s
     second, code = records[:, 0] // 50, records[:, 1]
+    if not form.enter:
+        code = np.where(code == KeyClass.ENTER, KeyClass.TEXT, code)
     typing = code <= KeyClass.EDIT
     new = np.ones(len(records), bool)
     new[1:] = ~typing[1:] | ~typing[:-1] | (np.diff(second) >= form.pause_s)
@@ -118,8 +124,10 @@ def shaped(made: Array, form: Form) -> Array:
         for column, cap in zip((3, 4, 5, 6), form.caps, strict=True):
             rows = np.ones(len(out), bool) if column == 6 else typing
             out[rows, column] = np.minimum(buckets(out[rows, column], form.base), cap)
+    if not (form.times and form.lasting):
+        out[:, 5] = 0
     if not form.times:
-        out[:, 5:7] = 0
+        out[:, 6] = 0
     return out
 
 
