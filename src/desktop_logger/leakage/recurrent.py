@@ -87,7 +87,7 @@ def observations(times: Sequence[int], symbols: Sequence[str], what: str) -> Arr
     A name with ``told `` before it adds the class of each press, so that only what is said about letters differs.
     In the attacker's favour: which presses a run covers, and the place of each press in it.
     """
-    told, _, name = what.rpartition("told ")
+    _, told, name = what.rpartition("told ")
     classes = [product.class_of_symbol(one) for one in symbols]
     parts = []
     if told or name == EVENTS.name:
