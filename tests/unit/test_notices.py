@@ -128,7 +128,11 @@ def test_a_notice_says_what_it_must(name: str) -> None:
 @pytest.mark.parametrize("name", ["personal", "organisation"])
 @pytest.mark.parametrize("language", notices.LANGUAGES)
 def test_the_notice_in_force_and_the_ceremony_say_the_published_figures(name: str, language: str) -> None:
-    """People recognised, of 100 tries, from 500 and from 2,000 keys, as ``docs/reference/leakage.md`` has them."""
+    """People recognised, of 100 tries, from 500 and from 2,000 keys, as ``docs/reference/leakage.md`` has them.
+
+    By the statistical attackers, which get more than the networks but of ``counts``. Its noise is drawn anew in each
+    run, so its figures move: what people are told is never less than what was measured last, nor above its interval.
+    """
     ours = policy.load_personal()[0] if name == "personal" else None
     theirs = policy.parse(organisation(sealing.Signer.generate()).encode(), "x") if ours is None else ours
     rest = notices.load(name, theirs.notice.version, language).rest
@@ -136,11 +140,15 @@ def test_the_notice_in_force_and_the_ceremony_say_the_published_figures(name: st
     numbers = set(re.findall(r"\d+", said))
     with open(os.path.join(ROOT, "docs", "reference", "leakage.md"), encoding="utf-8") as file:
         rows = [line.strip("| \n").split(" | ") for line in file if line.startswith("| recognised, ")]
-    told = {(row[1], row[0].split()[1]): math.floor(float(row[2].removesuffix(" %")) + 0.5) for row in rows}
+    told = {(row[1], row[0].split()[1]): row for row in rows if row[0].endswith(" keys")}
     for profile in PROFILES:
-        few, many = told[profile, "500"], told[profile, "2000"]
-        assert {str(few), str(many)} <= numbers, profile
-        assert f"{few} ({many})" in words.TEXTS[language][profile]
+        said_now = re.search(r"(\d+) \((\d+)\)", words.TEXTS[language][profile])
+        assert said_now, profile
+        assert set(said_now.groups()) <= numbers, profile
+        for figure, row in zip(said_now.groups(), (told[profile, "500"], told[profile, "2000"]), strict=True):
+            measured, high = (float(cell.removesuffix(" %")) for cell in (row[2], row[3].partition(" to ")[2]))
+            assert math.floor(measured + 0.5) <= int(figure) <= high, (profile, row)
+            assert profile == "counts" or math.floor(measured + 0.5) == int(figure), (profile, row)
 
 
 @pytest.mark.parametrize("name", ["personal", "organisation"])

@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_status
     print("\n".join(report.table(figures, missing, markdown=False)))
     if given.write and not given.data and not given.quick and not missing:
-        report.write(ROOT, figures)
+        report.write(ROOT, figures, time.strftime("%d %B %Y").lstrip("0"))
     if kept and not missing:
         kept.forget()
     exceeded = [] if given.quick else budget.over(figures, missing, limits)

@@ -1,8 +1,8 @@
 """The budget: how much each profile may leak, and the gate that holds every change to it.
 
 ``config/leakage-budget.toml`` names, for each profile and metric, ``at_most`` (or ``at_least`` for what the data must
-stay good for). A figure over its budget fails; so does a profile without budgets, and a budget that nothing measures
-(unless its section is marked missing), so that the gate cannot be passed by not looking.
+stay good for). A figure over its budget fails; so does a profile or a figure without budget, and a budget that nothing
+measures (unless its section is marked missing), so that the gate cannot be passed by not looking.
 """
 
 from __future__ import annotations
@@ -49,4 +49,7 @@ def over(figures: Sequence[Figure], missing: Sequence[Missing], budget: Budget) 
                 found.append(f"{profile}: {metric}: {value:.3f} is over the budget of {limits['at_most']:g}")
             if value < limits.get("at_least", float("-inf")):
                 found.append(f"{profile}: {metric}: {value:.3f} is under the least of {limits['at_least']:g}")
+    for profile, metric in measured:
+        if profile in budget and metric not in budget[profile]:
+            found.append(f"{profile}: {metric}: has no budget")
     return found

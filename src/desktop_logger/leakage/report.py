@@ -85,6 +85,9 @@ _OF_SOME = {
         "* *recurrent*: the same by small recurrent networks, which assume less but have little to learn from; the\n"
         "  higher of the two figures counts."
     ),
+    "letters, bits each, recurrent": (
+        "* *letters, bits each, recurrent*: with and without records, told where corrections and Enter stood."
+    ),
     "scenario": (
         "* *scenario*: which of six exercises a session was about, guessed for people never seen (each exercise\n"
         "  weighs the same). *Inconclusive* where the interval reaches down to guessing. No other label is in the\n"
@@ -94,8 +97,8 @@ _OF_SOME = {
 """What is explained where a metric is in the table, by a word of its name; else the page says that it is not."""
 
 
-def write(root: str, figures: Sequence[Figure]) -> None:
-    """Write the page and the plot into a checkout."""
+def write(root: str, figures: Sequence[Figure], day: str) -> None:
+    """Write the page and the plot of a run that ended on ``day`` into a checkout."""
     absent = [word for word in _OF_SOME if not any(word in one.metric for one in figures)]
     lines = [
         _HEAD.rstrip("\n"),
@@ -109,6 +112,9 @@ def write(root: str, figures: Sequence[Figure]) -> None:
         *capacity_table(),
         "",
         "## What attacks reached",
+        "",
+        f"All sections by the same code, ended on {day}. The noise of `counts` is drawn anew in each run, so its",
+        "figures move within their intervals; the others come out the same again (of networks on one machine only).",
         "",
         *table(figures, [], markdown=True),
         "",
