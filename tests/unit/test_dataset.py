@@ -401,12 +401,16 @@ def holds(root: Path, subjects: int) -> dict[str, Any]:
     assert card["session_minutes"] == sum(
         int(max(row["t"] for row in plain if row["session"] == one)) + 1 for one in sessions
     )
-    assert card["diversity"]["split_groups"] == len({row["split_group"] for row in plain})
+    assert card["diversity"] == {
+        "subjects": subjects, "split_groups": len({row["split_group"] for row in plain}),
+        "systems": "not recorded", "keyboard_layouts": "not recorded", "applications": "not recorded",
+    }  # fmt: skip
     gaps = [row for row in plain if row["record"] == "gap"]
     assert card["gap_rows"] == len(gaps)
     once = {(row["session"], row["t"]): (1 << row["seconds"]) // 2 for row in gaps}
     assert card["unobserved_seconds_at_least"] == sum(once.values()) == 16 * len(sessions)  # of 30 seconds each
     readme = (root / "README.md").read_text()
+    assert "so how diverse they are cannot be said" in readme
     for name in ("record", "scope", "class", "command", "category", "role", "outcome"):
         for word, number in card[f"rows_by_{name}"].items():
             assert f"- {word}: {number:,} (" in readme
