@@ -64,7 +64,7 @@ def test_all_five_scopes_are_in_it_and_in_the_vocabulary(tmp_path: object) -> No
     said = {str(graph.value(node, dct.title)): str(graph.value(node, dct.description)) for node in nodes}
     assert set(said) == set(SCOPES)
     assert said["context"].startswith("context: the kind of program in front")
-    assert "from this list: invoice, order" in said["task"]
+    assert "what you say yourself: invoice, order" in said["task"]
     assert all(text.endswith(f"Profile: {one.processing.profile}.") for text in said.values())
     used = {str(term)[len(DPV) :] for triple in graph for term in triple if str(term).startswith(DPV)}
     assert used <= set(linked.TERMS)
