@@ -162,8 +162,7 @@ def test_a_window_whose_application_is_silent_is_unanswered(
 ) -> None:
     watched.becomes(Safety.SAFE)
     xdotool("windowfocus", "--sync", xterm)
-    watched.becomes(Safety.UNANSWERED)
-    assert watched.states()[-1][1] == Category.TERMINAL
+    watched.becomes(Safety.UNANSWERED, category=Category.TERMINAL)
 
 
 def test_the_role_under_a_click_is_told(watched: Watched, xdotool: Callable[..., str], answering: Answering) -> None:
