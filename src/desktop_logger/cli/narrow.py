@@ -17,12 +17,7 @@ def narrow(text: str) -> str:
 
     def fill() -> None:
         if waiting:
-            hanging = "  " if _ITEM.match(waiting[0]) else ""
-            made.extend(
-                textwrap.wrap(
-                    " ".join(waiting), WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
-                )
-            )
+            made.extend(_filled(" ".join(waiting), "  " if _ITEM.match(waiting[0]) else ""))
             waiting.clear()
 
     for line in text.splitlines():
@@ -40,17 +35,14 @@ def narrow(text: str) -> str:
 
 def lines(text: str) -> str:
     """Each line filled by itself; one that holds a command stays as it is, to be copied."""
-    return "\n".join(
-        line
-        if "desktop-logger " in line
-        else "\n".join(
-            textwrap.wrap(
-                line,
-                WIDTH,
-                subsequent_indent=" " * (len(line) - len(line.lstrip())),
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )
-        for line in text.splitlines()
-    )
+    made: list[str] = []
+    for line in text.splitlines():
+        if "desktop-logger " in line:
+            made.append(line)
+        else:
+            made.extend(_filled(line, " " * (len(line) - len(line.lstrip()))) or [""])
+    return "\n".join(made)
+
+
+def _filled(text: str, hanging: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)

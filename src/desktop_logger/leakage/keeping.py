@@ -10,6 +10,9 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+
+from desktop_logger import disk
 
 from .measuring import Figure, Sizes
 
@@ -36,24 +39,18 @@ class Kept:
         self._path = path
         self._made_by = made_by
         self.sections: dict[str, list[Figure]] = {}
-        try:
+        with suppress(OSError, ValueError, TypeError, KeyError):
             with open(path, encoding="utf-8") as file:
                 first, *rest = [json.loads(line) for line in file]
             if first == {"made_by": made_by}:
                 self.sections = {one["section"]: [Figure(*row) for row in one["figures"]] for one in rest}
-        except (OSError, ValueError, TypeError, KeyError):
-            self.sections = {}
 
     def add(self, section: str, figures: Sequence[Figure]) -> None:
         """Keep a section that is finished. A file that cannot be written is only a run that cannot be resumed."""
         self.sections[section] = list(figures)
         lines = [{"made_by": self._made_by}, *({"section": k, "figures": v} for k, v in self.sections.items())]
-        try:
-            with open(self._path + ".new", "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
-            os.replace(self._path + ".new", self._path)
-        except OSError:
-            pass
+        with suppress(OSError):
+            disk.replace(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def forget(self) -> None:
         """The run has come to its end."""
