@@ -381,6 +381,10 @@ def parse(text: bytes, name: str) -> Policy:
     except UnicodeDecodeError:
         raise UsageError(f"{name}: not UTF-8", _EXAMPLE) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
+        if text.startswith(b"{"):
+            raise UsageError(
+                f"{name}: JSON, not TOML", "Give the TOML file that the signed policy was made from."
+            ) from None
         raise UsageError(f"{name}: not TOML: {error}", _EXAMPLE) from None
     try:
         return Policy.model_validate_json(json.dumps(raw, allow_nan=False, default=_not_json))

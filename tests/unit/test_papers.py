@@ -10,7 +10,7 @@ import pytest
 
 from desktop_logger import policy, sealing
 from desktop_logger.admin import configuration, papers
-from desktop_logger.errors import UsageError
+from desktop_logger.errors import IntegrityError, UsageError
 from desktop_logger.records import registry
 from tests.unit.test_notices import NEVER_SAID
 from tests.unit.test_policy import organisation
@@ -51,6 +51,21 @@ def test_the_papers_say_what_policy_and_registry_say(made: dict[str, str]) -> No
     for language in ("## en", "## de", "## fr"):
         assert language in made["information-sheet.md"]
     assert not NEVER_SAID.search(made["information-sheet.md"])
+
+
+def test_the_signed_policy_makes_the_same_papers(tmp_path: Path) -> None:
+    signer = sealing.Signer.generate()
+    text = organisation(signer).encode()
+    plain, signed = tmp_path / "policy.toml", tmp_path / "policy.signed.json"
+    plain.write_bytes(text)
+    signed.write_bytes(policy.sign(text, signer))
+    one, two = (papers.write(str(tmp_path / file.stem), str(file)) for file in (plain, signed))
+    assert [Path(path).read_bytes() for path in one] == [Path(path).read_bytes() for path in two]
+    signed.write_bytes(signed.read_bytes().replace(b'"sig":"', b'"sig":"AA'))
+    with pytest.raises((UsageError, IntegrityError)):
+        papers.write(str(tmp_path / "altered"), str(signed))
+    with pytest.raises(UsageError, match="JSON, not TOML"):
+        policy.parse(signed.read_bytes(), "policy.signed.json")
 
 
 def test_two_versions_of_a_policy_differ_only_where_they_differ() -> None:

@@ -70,12 +70,19 @@ Signed for the employer: ____________________   for the works council: _________
 
 
 def write(folder: str, policy_file: str) -> list[str]:
-    """Write the papers for a policy (TOML) into a folder; returns their paths. Raises ``UsageError``."""
+    """Write the papers for a policy, TOML or signed, into a folder; returns their paths.
+
+    Raises ``UsageError``, and ``IntegrityError`` for a signature that is not the one it should be.
+    """
     try:
         text = disk.read(policy_file, _LARGEST)
     except OSError as error:
         raise UsageError(f"cannot read {policy_file}: {error.strerror}") from None
-    policy = policies.parse(text, os.path.basename(policy_file))
+    name = os.path.basename(policy_file)
+    if text.startswith(b"{"):  # no TOML does
+        policy, text = policies.open_signed(text, name)
+    else:
+        policy = policies.parse(text, name)
     made = []
     disk.need_folder_above(folder)
     try:

@@ -119,7 +119,7 @@ def policy_countersign(
 @app.command("papers", epilog="Example: desktop-logger admin papers papers --policy steward/policy.toml")
 def papers(
     folder: Annotated[str, typer.Argument(help="A folder for the papers.", metavar="DIR")],
-    policy_file: Annotated[str, typer.Option("--policy", help="The policy (TOML) they are for.", metavar="FILE")],
+    policy_file: Annotated[str, typer.Option("--policy", help="Their policy, TOML or signed.", metavar="FILE")],
 ) -> None:
     """Write what an organisation needs beside the program: DPIA inventory, Art. 30 record, annex, information sheet."""
     from desktop_logger.admin.papers import write
