@@ -401,30 +401,35 @@ def _side_by_side(stage: Stage) -> None:
         )
         if code:
             raise DesktopLoggerError("preview failed")
-        columns.append([profile, *(_row(json.loads(line)) for line in text.splitlines() if line.startswith("{"))])
+        unit = "" if profile == "coarse" else " s"
+        rows = (_row(json.loads(line), unit) for line in text.splitlines() if line.startswith("{"))
+        columns.append([profile, *rows])
     height = max(map(len, columns))
     shown = min(height, 22)
-    for number in range(shown):
-        cells = [column[number] if number < len(column) else "" for column in columns]
-        print("    " + _paint("".join(f"{cell:<40}" for cell in cells).rstrip(), "off" if number else "bold"))
+    columns = [column[:shown] + [""] * (shown - len(column)) for column in columns]
+    widths = [max(map(len, column)) for column in columns]
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+        print("  " + _paint(line.rstrip(), "off" if number else "bold"))
     print(f"    … events goes on for {height - shown} more lines; no profile says which key it was.")
-    print("    In coarse each number is a step: 1 is 1, 2 is 2 to 3, 3 is 4 to 7, 4 is 8 to 15, and so on.")
+    print("    + is the time since the one before. In coarse each number is a step:")
+    print("    1 is 1, 2 is 2 to 3, 3 is 4 to 7, 4 is 8 to 15, and so on.")
 
 
-_NUMBERS = {"n_text": "text", "n_edit": "edit", "duration": "s", "gap": "s since"}
+_NUMBERS = {"n_text": "{} text", "n_edit": "{} edit", "duration": "{}{unit}", "gap": "+{}{unit}"}
 
 
-def _row(row: dict[str, Any]) -> str:
-    """One record in a few words, for a narrow column."""
+def _row(row: dict[str, Any], unit: str) -> str:
+    """One record in a few words, for a narrow column; ``unit`` is that of its times."""
     said = []
     for name, value in row.items():
         if isinstance(value, str) and name not in ("record", "scope"):
             said.append(value)
         elif name in _NUMBERS and value:
-            said.append(f"{value} {_NUMBERS[name]}")
+            said.append(_NUMBERS[name].format(value, unit=unit))
         elif name in ("dx", "dy") or (name == "n" and value > 1):
             said.append(f"{name}={value}")
-    return f"{row['t']:>5} {row['record']} {' '.join(said)}"[:38]
+    return f"{row['t']:>4} {row['record']} {' '.join(said)}"
 
 
 def _processes(stage: Stage) -> None:
@@ -483,9 +488,14 @@ def _export(stage: Stage) -> None:
     found = sorted(
         os.path.join(root, name) for root, _, names in os.walk(out) for name in names if name.endswith(".parquet")
     )
-    table = parquet.read_table(found[0]).slice(0, 10)
-    columns = [name for name in table.column_names if any(value is not None for value in table[name].to_pylist())]
-    rows = [["" if row[name] is None else str(row[name]) for name in columns] for row in table.to_pylist()]
-    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
-    for row in [columns, *rows]:
-        print("    " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    _rows(parquet.read_table(found[0]).slice(0, 10).to_pylist())
+
+
+def _rows(rows: list[dict[str, Any]]) -> None:
+    """What every row says alike, once; then each row's own values by name: a table would be wider than a terminal."""
+    alike = [name for name in rows[0] if name != "record" and len({row[name] for row in rows}) == 1]
+    said = " ".join(f"{name}={rows[0][name]}" for name in alike if rows[0][name] is not None)
+    print(f"    each row: {said}")
+    for row in rows:
+        values = (f"{name}={value}" for name, value in row.items() if name not in alike and value is not None)
+        print("      " + " ".join(value.removeprefix("record=") for value in values))
