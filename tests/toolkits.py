@@ -1,11 +1,12 @@
 """A window of a real toolkit with a few fields, for the system's Python: ``toolkits.py gtk3|gtk4|qt6|tk``.
 
 Standard input says which element gets the focus, by the words of ``docs/reference/desktops.md``; each line is answered
-with ``ok``.
+with ``ok``. In GTK, ``?`` before the words asks for what the element holds instead, which is answered as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -37,8 +38,11 @@ def gtk(version: str) -> None:
         name = sys.stdin.readline().strip()
         if not name:
             sys.exit()
-        widgets[name].grab_focus()
-        print("ok", flush=True)
+        if name[0] == "?":
+            print(json.dumps(widgets[name[1:]].get_text()), flush=True)
+        else:
+            widgets[name].grab_focus()
+            print("ok", flush=True)
         return True
 
     application = Gtk.Application(application_id="test.Toolkits", flags=Gio.ApplicationFlags.NON_UNIQUE)
