@@ -90,6 +90,16 @@ class Columns(NamedTuple):
     """Whether a session begins here."""
 
 
+class Stream(NamedTuple):
+    """The tokens of whole sessions one after another, each between START and END."""
+
+    tokens: npt.NDArray[np.int32]
+    mask: Bools
+    """Where something was observed."""
+    begins: npt.NDArray[np.int64]
+    """Place of each session's START."""
+
+
 def token(  # noqa: PLR0917 - the parts, in their order
     action: int, amount: int = 0, time: int = 0, pointer: int = 0, category: int = 0, task: int = 0
 ) -> int:
@@ -161,10 +171,10 @@ _BUCKETS = np.array([min(value.bit_length(), 15) for value in range(1 << 12)], n
 
 def _bucket(values: Ints, cap: int, coarse: Bools) -> Ints:
     """log2 buckets, up to ``cap``; what is a bucket already stays one."""
+    if coarse.all() or not values.any():
+        return np.clip(values, 0, cap)
     small = np.clip(values, 0, _BUCKETS.size - 1)
-    if not coarse.all():
-        small = np.where(coarse, small, _BUCKETS[small])
-    found: Ints = np.minimum(small, cap)
+    found: Ints = np.minimum(np.where(coarse, small, _BUCKETS[small]), cap)
     return found
 
 
@@ -200,91 +210,113 @@ def _table() -> npt.NDArray[np.int32]:
 
 
 _ACTION = _table()
+_SMALL = np.min_scalar_type(-_ACTION.size)
+_POINTER = CATEGORIES * NUMBERS
+_TIME = _POINTER * POINTERS
+_AMOUNT = _TIME * TIMES
+"""What one step of an amount, a time, a pointer's direction adds to a token."""
 _PAUSES = np.isin(np.arange(len(_RECORD)), [_RECORD[one] for one in ("key", "typing", "click", "scroll", "stroke")])
 """Kinds of record whose own ``gap`` is a pause. How long another program had the focus is none."""
-
-
-def tokens(c: Columns) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bools]:
-    """Tokens of records in order; the record that each stands for; and which of them are unobserved time.
-
-    A pause of two seconds or more before a record becomes ``WAIT``; a typing run with edits ``TYPE`` and ``EDIT``;
-    a gap, which stands once in each scope, is one ``UNOBSERVED``.
-    """
-    _, words, commands = _ACTION.shape
-    what = _ACTION.reshape(-1)[(c.record * words + c.word) * commands + c.command]
-    typing, gap_row = c.record == _RECORD["typing"], c.record == _RECORD["gap"]
-    # a record has one of these numbers at most
-    amount = _bucket(c.n_text + c.n, AMOUNTS - 1, c.coarse)
-    time = _bucket(c.seconds + c.duration, TIMES - 1, c.minute)
-    pointer = _EIGHTHS[3 * np.sign(c.dy) + np.sign(c.dx) + 4]
-    around = _around(c)
-    room = CATEGORIES * NUMBERS
-    main = (((what + amount) * TIMES + time) * POINTERS + pointer) * room + around
-    pause = _pause(c, gap_row)
-    waits = pause >= WAIT_FROM
-    edits = typing & (c.n_edit > 0)
-    # each record gives none to three tokens: WAIT, itself, EDIT
-    itself = ~_told_before(c, gap_row)
-    count = itself.view(np.int8) + waits.view(np.int8) + edits.view(np.int8)
-    ends = np.cumsum(count, dtype=np.int64)
-    out = np.empty(int(ends[-1]) if ends.size else 0, np.int32)
-    first = ends - count
-    out[first[waits]] = (_INDEX["WAIT"] * AMOUNTS * TIMES + pause[waits]) * POINTERS * room + around[waits]
-    if itself.all():
-        out[first + waits] = main
-    else:
-        out[(first + waits)[itself]] = main[itself]
-    edited = _bucket(c.n_edit[edits], AMOUNTS - 1, c.coarse[edits])
-    out[ends[edits] - 1] = (_INDEX["EDIT"] * AMOUNTS + edited) * TIMES * POINTERS * room + around[edits]
-    source = np.repeat(np.arange(c.record.size), count)
-    return out, source, gap_row[source]
-
-
 _EIGHTHS = np.array([6, 7, 8, 5, 0, 1, 4, 3, 2], np.int32)
 """By sign of dy (up, none, down), then of dx (left, none, right)."""
 
 
-def _pause(c: Columns, gap_row: Bools) -> Ints:
-    """log2 bucket of the seconds before each record in which nothing was done; 0 before a gap.
+def tokens(c: Columns) -> Stream:
+    """Tokens of records in order.
+
+    A pause of two seconds or more before a record becomes ``WAIT``; a typing run with edits ``TYPE`` and ``EDIT``;
+    a gap, which stands once in each scope, is one ``UNOBSERVED``.
+    """
+    around = _around(c)
+    main = _main(c) + around
+    around = np.broadcast_to(around, main.shape)
+    gaps = np.flatnonzero(c.record == _RECORD["gap"])
+    told = _told_before(c, gaps)
+    waits, pauses = _pauses(c)
+    edits = np.flatnonzero((c.record == _RECORD["typing"]) & (c.n_edit > 0))
+    begins = np.flatnonzero(c.first)
+    ends = np.append(begins[1:], c.first.size) - 1
+    # each record gives none to three tokens: WAIT, itself, EDIT; the first also START, the last END
+    count = np.ones(main.size, np.int64)
+    for some, number in ((told, -1), (waits, 1), (edits, 1), (begins, 1), (ends, 1)):
+        count[some] += number
+    after = np.cumsum(count)
+    out = np.empty(int(after[-1]), np.int32)
+    place = after - 1
+    place[edits] -= 1
+    place[ends] -= 1
+    mask = np.ones(out.size, np.bool_)
+    if told.size:
+        kept = np.ones(main.size, np.bool_)
+        kept[told] = False
+        out[place[kept]] = main[kept]
+        gaps = gaps[kept[gaps]]
+    else:
+        out[place] = main
+    mask[place[gaps]] = False
+    out[place[waits] - 1] = token(_INDEX["WAIT"]) + pauses * _TIME + around[waits]
+    edited = _bucket(c.n_edit[edits], AMOUNTS - 1, c.coarse[edits])
+    out[place[edits] + 1] = token(_INDEX["EDIT"]) + edited * _AMOUNT + around[edits]
+    starts = after[begins] - count[begins]
+    out[starts], out[after[ends] - 1] = token(_INDEX["START"]), token(_INDEX["END"])
+    return Stream(out, mask, starts)
+
+
+def _main(c: Columns) -> npt.NDArray[np.int32]:
+    """The token of each record itself, without what was around it."""
+    _, words, commands = _ACTION.shape
+    key = (c.record.astype(_SMALL) * words + c.word) * commands + c.command
+    found: npt.NDArray[np.int32] = _ACTION.reshape(-1)[key.astype(np.intp)] * np.int32(_AMOUNT)
+    # a record has one of these numbers at most
+    found += _bucket(c.n_text + c.n, AMOUNTS - 1, c.coarse) * np.int32(_AMOUNT)
+    found += _bucket(c.seconds + c.duration, TIMES - 1, c.minute) * np.int32(_TIME)
+    eighths = _EIGHTHS * np.int32(_POINTER)
+    found += eighths[(3 * np.sign(c.dy) + np.sign(c.dx) + 4).astype(np.intp)]
+    return found
+
+
+def _pauses(c: Columns) -> tuple[Ints, Ints]:
+    """Records before which nothing was done for two seconds or more; log2 buckets of those seconds. Never before a gap.
 
     Where times are finer than a minute: since the latest end of all records before it, of whatever scope; nothing is
     said where a record without such a time may lie in between. Where they are minutes: as the record says it, which is
     a pause within its own scope.
     """
-    said = np.where(c.minute & _PAUSES[c.record], np.minimum(c.gap, TIMES - 1), 0)
+    said = np.flatnonzero((c.gap >= WAIT_FROM) & c.minute)
+    said = said[_PAUSES[c.record[said]]]
+    buckets = np.minimum(c.gap[said], TIMES - 1)
     if c.minute.all():
-        return said
-    session = np.cumsum(c.first) * _LONG_MS
-    fine = np.flatnonzero(~c.minute)
+        return said, buckets
+    fine: Any = np.flatnonzero(~c.minute) if c.minute.any() else slice(None)
+    number = np.flatnonzero(c.first)
+    session = np.repeat(np.arange(number.size) * _LONG_MS, np.diff(np.append(number, c.first.size)))
     start = session[fine] + c.ms[fine]
-    end = start + 1000 * np.where(gap_row[fine], c.seconds[fine], c.duration[fine]).astype(np.int64)
-    begins = np.ones(fine.size, np.bool_)
-    begins[1:] = session[fine[1:]] != session[fine[:-1]]
-    before = np.empty_like(end)
-    before[1:] = np.maximum.accumulate(end)[:-1]
-    before[begins] = session[fine[begins]]
-    idle = np.maximum(start - before, 0) // 1000
+    length = c.seconds[fine] + c.duration[fine]  # a gap has one, another record the other
+    begins = np.flatnonzero(np.append(True, session[fine][1:] != session[fine][:-1]))
+    before = np.empty_like(start)
+    before[1:] = np.maximum.accumulate(start + 1000 * length.astype(np.int64))[:-1] if length.any() else start[:-1]
+    before[begins] = session[fine][begins]
+    idle = start - before
     if c.minute.any():
         # how many such records there are up to here, and up to the beginning of the minute of the one before
         so_far = np.cumsum(c.minute)
         line = session + c.ms
         last = np.concatenate([[0], start[:-1]])
-        last[begins] = session[fine[begins]]
+        last[begins] = session[fine][begins]
         minute = last - (last % _LONG_MS) % _MINUTE_MS
         place = np.searchsorted(line, minute)
         idle[so_far[fine] != np.where(place > 0, so_far[place - 1], 0)] = 0
-    idle[gap_row[fine]] = 0
-    found = said.astype(np.int64)
-    found[fine] = np.minimum(_BUCKETS[np.minimum(idle, _BUCKETS.size - 1)], TIMES - 1)
-    return found
+    places = np.flatnonzero(idle >= 1000 << (WAIT_FROM - 1))
+    places = places[c.record[fine][places] != _RECORD["gap"]]
+    seconds = np.minimum(idle[places] // 1000, _BUCKETS.size - 1)
+    places = np.arange(c.first.size)[fine][places]
+    return np.append(said, places), np.append(buckets, np.minimum(_BUCKETS[seconds], TIMES - 1))
 
 
-def _told_before(c: Columns, gap_row: Bools) -> Bools:
-    """Gap records that another scope's gap record has said already."""
-    found = np.zeros(c.record.size, np.bool_)
-    gaps = np.flatnonzero(gap_row)
+def _told_before(c: Columns, gaps: Ints) -> Ints:
+    """Of the places of gap records those that another scope's gap record has said already."""
     if gaps.size < 2:
-        return found
+        return gaps[:0]
     session = np.cumsum(c.first)[gaps]
     order = np.lexsort((c.scope[gaps], c.seconds[gaps], c.ms[gaps], session))
     keys = np.stack([session, c.ms[gaps], c.seconds[gaps], c.scope[gaps]])[:, order]
@@ -295,18 +327,19 @@ def _told_before(c: Columns, gap_row: Bools) -> Bools:
     # two gaps may look alike: the second of one scope is the second of the other
     number = np.arange(order.size) - np.repeat(run, np.diff(np.append(run, order.size)))
     _, kept = np.unique(gap * (order.size + 1) + number, return_index=True)
-    found[gaps] = True
-    found[gaps[order[kept]]] = False
+    found: Ints = gaps[np.delete(order, kept)]
     return found
 
 
 def _around(c: Columns) -> Ints:
-    """The category in focus and the task in hand of each record, as one number."""
+    """The category in focus and the task in hand of each record, as one number; one 0 where nothing is known of any."""
     focus, said = c.record == _RECORD["focus"], c.record == _RECORD["task"]
-    lost = (c.record == _RECORD["gap"]) & (c.scope == WORDS["scope"].index("context"))
-    category = _holding(c, focus | lost, np.where(focus, c.word, 0)) if focus.any() else 0
+    category: Ints = np.zeros((), np.int32)
+    if focus.any():
+        lost = (c.record == _RECORD["gap"]) & (c.scope == WORDS["scope"].index("context"))
+        category = _holding(c, focus | lost, np.where(focus, c.word, 0))
     if not said.any():
-        return np.zeros(c.record.size, np.int32) + np.multiply(category, NUMBERS, dtype=np.int32)
+        return np.multiply(category, NUMBERS, dtype=np.int32)
     begun = c.word == WORDS["outcome"].index("begin") + 1
     task = np.where(said, c.task, _holding(c, said, np.where(begun, c.task, 0)))
     found: Ints = np.multiply(category, NUMBERS, dtype=np.int32) + task

@@ -79,7 +79,7 @@ class PartWriter:
         """
         rows, made = table(sessions)
         self.groups += 1
-        self._used.update(name for one in made for name in one.fields)
+        self._used.update(name for one in made for name, (_, here) in one.fields.items() if here is None or here.any())
         try:
             if self.form == "parquet":
                 self._parquet.write_table(rows, row_group_size=max(rows.num_rows, 1))

@@ -25,18 +25,17 @@ import numpy as np
 
 from desktop_logger import __version__, disk
 from desktop_logger.errors import Refused, UsageError
-from desktop_logger.inspection.rows import FIELDS
+from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
 
 from . import folder
-from .actions import ACTIONS, TOKENS, Columns, by_action, named, token, tokens
+from .actions import ACTIONS, TOKENS, Columns, by_action, named, tokens
 from .arrow import Session, pyarrow, table
 from .parts import parquet_writer, unwritable, used
 
 LENGTH = 512
 SPLITS = {"train": range(13), "validation": range(13, 14), "test": range(14, 16)}
 """Which split groups are which: 13, 1 and 2 of 16, so about 81, 6 and 13 per cent of the people."""
-_START, _END = token(ACTIONS.index("START")), token(ACTIONS.index("END"))
-_WORDS = {field.name: field.words for field in FIELDS if field.kind == "words"}
+_WORDS = {field.name: field.words for field in (*EXPORT_FIELDS, *FIELDS) if field.kind == "words"}
 _NUMBERS = ("task", "n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds")
 _SAY_WHAT = ("class", "button", "direction", "action", "category", "role", "outcome")
 """Of these a record has one at most."""
@@ -144,49 +143,66 @@ def read_columns(rows: Any) -> tuple[Columns, np.ndarray[Any, Any], np.ndarray[A
 
     A column that is not there is empty.
     """
-    names = set(rows.column_names)
+    names, count = set(rows.column_names), rows.num_rows
 
     def codes(name: str, *, absent: bool) -> np.ndarray[Any, Any]:
         """Codes of the closed list, whatever order the file's own dictionary has; 0 is absent where asked for."""
-        if name not in names:
-            return np.zeros(rows.num_rows, np.int32)
-        column = rows[name].combine_chunks()
-        column = column.chunk(0) if hasattr(column, "num_chunks") else column
-        words = [_WORDS[name].index(word) + int(absent) for word in column.dictionary.to_pylist()]
-        indices = column.indices
-        if indices.null_count == len(indices):
-            return np.zeros(len(indices), np.int32)
-        found = indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-        table: np.ndarray[Any, Any] = np.array([*words, 0], np.int32)
-        return np.asarray(table[found])
+        if name not in names or rows[name].null_count == count:
+            return np.zeros(count, np.int8)
+        column = _whole(rows[name])
+        found, present = _values(column.indices)
+        found = found.astype(np.int8) if present is None else found.astype(np.int8) * present
+        listed = [_WORDS[name].index(word) for word in column.dictionary.to_pylist()]
+        if listed != list(range(len(listed))):
+            found = np.array(listed, np.int8)[found]
+        if not absent:
+            return found
+        return found + np.int8(1) if present is None else (found + np.int8(1)) * present
 
     def numbers(name: str) -> np.ndarray[Any, Any]:
-        if name not in names or rows[name].null_count == rows.num_rows:
-            return np.zeros(rows.num_rows, np.int32)
-        column = rows[name]
-        found: np.ndarray[Any, Any] = np.asarray(column.fill_null(0).to_numpy(), np.int32)
-        return found
+        if name not in names or rows[name].null_count == count:
+            return np.zeros(count, np.int32)
+        found, present = _values(_whole(rows[name]))
+        return found.astype(np.int32, copy=False) if present is None else (found * present).astype(np.int32, copy=False)
 
-    profile = rows["profile"].combine_chunks()
-    profile = profile.chunk(0) if hasattr(profile, "num_chunks") else profile
-    by_minutes = np.array([word in ("coarse", "counts") for word in profile.dictionary.to_pylist()], np.bool_)
-    buckets = np.array([word == "coarse" for word in profile.dictionary.to_pylist()], np.bool_)
-    place = profile.indices.to_numpy()
-    values = {name: numbers(name) for name in _NUMBERS}
+    profile = codes("profile", absent=False)
+    coarse, counts = (profile == _WORDS["profile"].index(one) for one in ("coarse", "counts"))
+    by_minutes = coarse | counts
     formed = codes("form", absent=True) > 0
-    session = rows["session"].to_numpy()
-    first = np.ones(session.size, np.bool_)
+    session, _ = _values(_whole(rows["session"]))
+    first = np.ones(count, np.bool_)
     first[1:] = session[1:] != session[:-1]
-    scale = 60_000.0 if by_minutes.all() else np.where(by_minutes, 60_000.0, 1000.0)[place]
-    said = [codes(name, absent=True) for name in _SAY_WHAT if name in names]
+    time, _ = _values(_whole(rows["t"]))
+    scale = 60_000.0 if by_minutes.all() else np.where(by_minutes, 60_000.0, 1000.0) if by_minutes.any() else 1000.0
+    word = np.zeros(count, np.int8)
+    for name in _SAY_WHAT:
+        if name in names:
+            word += codes(name, absent=True)
     found = Columns(
-        record=codes("record", absent=False), scope=codes("scope", absent=False),
-        word=sum(said, np.zeros(session.size, np.int32)), command=codes("command", absent=True),
-        ms=np.rint(rows["t"].to_numpy() * scale).astype(np.int64), coarse=buckets[place] | formed,
-        minute=by_minutes[place] | formed, first=first,
-        **values,
+        record=codes("record", absent=False), scope=codes("scope", absent=False), word=word,
+        command=codes("command", absent=True), ms=(time * scale + 0.5).astype(np.int64), coarse=coarse | formed,
+        minute=by_minutes | formed, first=first, **{name: numbers(name) for name in _NUMBERS},
     )  # fmt: skip
-    return found, session, rows["split_group"].to_numpy()
+    return found, session, _values(_whole(rows["split_group"]))[0]
+
+
+def _whole(column: Any) -> Any:
+    """A column in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else pyarrow().concat_arrays(column.chunks)
+
+
+def _values(array: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+    """Numbers of an Arrow array where they lie, and 0 or 1 for whether each is there (``None``: all are).
+
+    What stands in the place of a missing one is anything.
+    """
+    kind = np.dtype(str(array.type).replace("double", "float64"))
+    known, numbers = array.buffers()
+    values = np.frombuffer(numbers, kind, len(array), array.offset * kind.itemsize)
+    if not array.null_count:
+        return values, None
+    bits = np.unpackbits(np.frombuffer(known, np.uint8), count=array.offset + len(array), bitorder="little")
+    return values, bits[array.offset :].view(np.int8)
 
 
 def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals) -> Any:
@@ -195,28 +211,18 @@ def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals)
     if not rows.num_rows:
         return schema().empty_table()
     columns, session, group = read_columns(rows)
-    stream, source, unobserved = tokens(columns)
+    all_tokens, mask, places = tokens(columns)
     totals.records += rows.num_rows
-    # where sessions begin among the tokens; START and END stand around each
-    of = session[source]
-    starts = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]]))
-    ends = np.append(starts[1:], of.size)
-    sizes = ends - starts + 2
-    places = np.cumsum(sizes) - sizes
-    all_tokens = np.empty(int(sizes.sum()), np.int32)
-    mask = np.ones(all_tokens.size, np.bool_)
-    body = np.arange(of.size) + np.repeat(2 * np.arange(starts.size) + 1, ends - starts)
-    all_tokens[body], mask[body] = stream, ~unobserved
-    all_tokens[places], all_tokens[places + sizes - 1] = _START, _END
+    sizes = np.diff(np.append(places, all_tokens.size))
     # each session is cut into sequences of at most `length`
     pieces = -(-sizes // length)
-    owner = np.repeat(np.arange(starts.size), pieces)
+    owner = np.repeat(np.arange(sizes.size), pieces)
     number = np.arange(owner.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     begin = places[owner] + number * length
     finish = np.minimum(begin + length, (places + sizes)[owner])
     keep = np.ones(owner.size, np.bool_)
     if seen is not None:
-        raw = all_tokens.tobytes()
+        raw = all_tokens.data.cast("B")
         for place, (start, end) in enumerate(zip((begin * 4).tolist(), (finish * 4).tolist(), strict=True)):
             digest = hash_of(raw[start:end])
             if digest in seen:
@@ -229,7 +235,8 @@ def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals)
     totals.duplicates += int((~keep).sum())
     owner, number = owner[keep], number[keep]
     offsets = np.concatenate([[0], np.cumsum((finish - begin)[keep])]).astype(np.int32)
-    groups = group[source[starts[owner]]]
+    first = np.flatnonzero(columns.first)[owner]
+    groups = group[first]
     for one, count in zip(*np.unique(groups, return_counts=True), strict=True):
         totals.groups[int(one)] += int(count)
     totals.sequences += int(owner.size)
@@ -238,7 +245,7 @@ def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals)
     totals.unobserved += int(all_tokens.size - mask.sum())
     return arrow.Table.from_arrays(
         [
-            arrow.array(of[starts[owner]]), arrow.array(groups.astype(np.int8)),
+            arrow.array(session[first]), arrow.array(groups.astype(np.int8)),
             arrow.array(number.astype(np.int32)),
             arrow.ListArray.from_arrays(arrow.array(offsets), arrow.array(all_tokens)),
             arrow.ListArray.from_arrays(arrow.array(offsets), arrow.array(mask)),
@@ -253,7 +260,7 @@ def of_sessions(sessions: list[Session]) -> Any:
     return _sequences(made, 1 << 30, None, _Totals())
 
 
-def hash_of(data: bytes) -> bytes:
+def hash_of(data: bytes | memoryview) -> bytes:
     """16 bytes that two different sequences do not share (BLAKE2b)."""
     import hashlib
 
