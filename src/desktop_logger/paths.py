@@ -119,8 +119,10 @@ def rewrite(text: str, *parts: str) -> None:
 def foreign_logger() -> str | None:
     """The ``logger`` that a shell would find, where it is not this program; ``""`` where there is none.
 
-    Debian has another program of that name, which accepts any words and exits 0.
+    Debian has another program of that name, which accepts any words and exits 0. Windows has none.
     """
+    if os.name != "posix":
+        return None
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         candidate = os.path.join(folder, "logger")
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):

@@ -129,7 +129,7 @@ class Ledger:
         if not os.path.lexists(self.path):
             with contextlib.suppress(FileExistsError):
                 os.close(disk.create(self.path))
-        descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = disk.reopen(self.path, os.O_RDWR)
         try:
             whole = sum(len(one) + 1 for one in self._lines())
             os.ftruncate(descriptor, whole)  # cut what a crash left

@@ -37,6 +37,9 @@ class DisplayLost(Unavailable):
 
 GATHER_S = 0.05
 
+OURS = ("x11", "pynput", "evdev") if sys.platform not in ("darwin", "win32") else ("pynput",)
+"""The backends that this system could have, in the order in which ``auto`` tries them."""
+
 
 class Capture(Protocol):
     """Input being captured. Times are ms of the monotonic clock."""
@@ -140,7 +143,7 @@ def choose(name: str, named: Named = (), folder: str = "") -> tuple[str, str]:
         )
     refused: list[str] = []
     remedy: str | None = None
-    for candidate in ("x11", "pynput", "evdev") if sys.platform not in ("darwin", "win32") else ("pynput",):
+    for candidate in OURS:
         probe = load(candidate).probe()
         if probe.viable:
             why = f"auto: {probe.reason}"

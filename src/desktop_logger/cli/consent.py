@@ -16,6 +16,8 @@ import typer
 from desktop_logger.clock import day
 from desktop_logger.errors import DesktopLoggerError, NoConsent, Refused, UsageError
 
+from .systems import need_linux
+
 app = typer.Typer(
     help="Read the notice, sign, look at what you signed, withdraw.", no_args_is_help=True, rich_markup_mode=None,
     epilog="Example: desktop-logger consent sign",
@@ -79,6 +81,7 @@ def sign(
 
     from .books import StoreBooks
 
+    need_linux("there is nothing to sign for")
     place, clock = home(), Clock()
     asked = None
     if request is not None:

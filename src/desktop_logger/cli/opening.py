@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import typer
 
+from .systems import need_linux
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Under Wayland: the service that hands the input devices of your own seat to recording.",
 )
+
+
+@app.callback()
+def _only_on_linux() -> None:
+    need_linux("there is nothing to open")
 
 
 @app.command("show", epilog="Example: desktop-logger opener show")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 import warnings
 
 from desktop_logger.errors import Refused, UsageError
@@ -37,6 +38,8 @@ def from_descriptor(number: int) -> str:
 
 def has_terminal() -> bool:
     """Whether this process has a controlling terminal that somebody can type on."""
+    if os.name != "posix":
+        return sys.stdin is not None and sys.stdin.isatty()
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:

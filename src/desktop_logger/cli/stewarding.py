@@ -9,6 +9,8 @@ import typer
 
 from desktop_logger.errors import UsageError
 
+from .systems import need_linux
+
 Dir = Annotated[str, typer.Option("--dir", help="The admin folder that `admin init` made.", metavar="DIR")]
 PassphraseFd = Annotated[
     int | None, typer.Option("--passphrase-fd", help="Read the passphrase from this descriptor.", metavar="N")
@@ -110,6 +112,7 @@ def rehearse(keep: Annotated[bool, typer.Option("--keep", help="Leave the tempor
 
     In a temporary place, on a display of its own; its receipts are worth nothing elsewhere.
     """
+    need_linux("a rehearsal records too")
     from .rehearsing import rehearse as play
 
     play(keep=keep)

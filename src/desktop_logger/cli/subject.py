@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from desktop_logger.errors import Unavailable
+from .systems import need_linux
 
 _BACKENDS = "auto, x11, evdev, pynput or replay:FILE"
 
@@ -20,11 +19,7 @@ def start(
     backend: Annotated[str, typer.Option("--backend", help=f"Where input is seen: {_BACKENDS}.")] = "auto",
 ) -> None:
     """Start recording what you signed for. Refuses without valid consent (exit status 3)."""
-    if not sys.platform.startswith("linux"):
-        raise Unavailable(
-            "this version records on Linux only: elsewhere it could not promise that it stops",
-            "Reading, exporting and the organisation's side work here.",
-        )
+    need_linux()
     from desktop_logger.clock import Clock
     from desktop_logger.daemon.starting import start as begin
     from desktop_logger.paths import home
@@ -63,6 +58,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder and print where it is.")] = False,
 ) -> None:
     """See the whole story in about a minute, on a display of its own, with nothing left behind."""
+    need_linux("there is nothing to show")
     from desktop_logger.demo import run
 
     raise typer.Exit(run(keep=keep))

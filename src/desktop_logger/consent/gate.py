@@ -102,7 +102,7 @@ def mark_withdrawn(home: Home) -> None:
     Standard library only: the supervisor does it too, when somebody withdraws at the recording sign.
     """
     try:
-        descriptor = os.open(home.withdrawn, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = disk.reopen(home.withdrawn, os.O_WRONLY | os.O_CREAT)
     except (FileNotFoundError, NotADirectoryError):
         raise NoConsent("there is no consent to withdraw", "Nothing is recorded. See: desktop-logger status") from None
     except OSError as error:
@@ -148,7 +148,7 @@ def digest(data: bytes) -> str:
 def file_digest(path: str) -> str:
     """SHA-256 (hex) of a file, ``""`` when there is none. Raises ``NoConsent`` when it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         return ""
     except OSError:

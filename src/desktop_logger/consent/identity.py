@@ -106,7 +106,7 @@ def device(home: Home) -> sealing.Signer:
 def destroy_device(home: Home) -> None:
     """Overwrite and remove the device key; nothing happens when there is none."""
     with suppress(FileNotFoundError):
-        descriptor = os.open(home.device, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = disk.reopen(home.device, os.O_WRONLY)
         try:
             os.write(descriptor, os.urandom(32))
             os.fsync(descriptor)

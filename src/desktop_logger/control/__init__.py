@@ -111,6 +111,8 @@ def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[
     takes longer than that, and then has five seconds. Raises ``Unavailable`` when nobody answers.
     """
     absent = Unavailable("nothing is running", "Start with: desktop-logger start")
+    if not hasattr(socket, "AF_UNIX"):
+        raise absent  # on Windows recording does not start
     try:
         path, folder = _address(home)
     except OSError:
@@ -183,7 +185,7 @@ def save_pids(home: Home, pids: dict[str, int | None]) -> None:
     """Record the living processes with their start times, for those who must end them without being asked."""
     alive = {role: [pid, start_time(pid)] for role, pid in pids.items() if pid is not None}
     draft = home.pids + ".new"
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "w") as file:
+    with open(disk.reopen(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
         json.dump(alive, file)
     os.replace(draft, home.pids)
 
@@ -232,7 +234,7 @@ def end(pid: int, started: int) -> None:
 def runs(home: Home) -> bool:
     """Whether a supervisor of this home lives: it holds the instance lock for its whole life."""
     try:
-        lock = os.open(home.instance_lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        lock = disk.reopen(home.instance_lock, os.O_RDONLY)
     except OSError:
         return False
     try:
@@ -244,7 +246,7 @@ def runs(home: Home) -> bool:
 def mark(path: str) -> None:
     """Create an empty marker file; that it exists is its meaning."""
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        os.close(disk.create(path))
 
 
 def halt(home: Home, verb: str = "stop", seconds: int | None = None) -> str:

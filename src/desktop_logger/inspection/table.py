@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, Protocol
 
+from desktop_logger import disk
 from desktop_logger.errors import Refused, Unavailable, UsageError
 
 from .rows import Field, Row
@@ -139,18 +140,13 @@ def appearing(path: str) -> Iterator[IO[bytes]]:
     partial = path + ".partial"
     if os.path.lexists(path):
         raise Refused(f"{path} exists already", "Choose another name, or remove it first.")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(os.open(partial, flags, 0o600), "wb") as file:
+        with open(disk.reopen(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         _take_name(partial, path)
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        disk.sync_folder(os.path.dirname(path))
     except FileExistsError:
         os.unlink(partial)
         raise Refused(f"{path} exists already", "Choose another name, or remove it first.") from None

@@ -126,7 +126,7 @@ def delete_kek(home: Home, epoch: int) -> None:
         with suppress(OSError):
             descriptor = disk.reopen(path, os.O_WRONLY)
             try:
-                os.pwrite(descriptor, os.urandom(32), 0)
+                disk.write_at(descriptor, os.urandom(32), 0)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -109,7 +109,7 @@ def append(home: Home, kek: Kek, epoch: int, segment: str, entry_key: bytes) -> 
     record = bytes.fromhex(segment) + kek.wrap(entry_key, _aad(head, segment))
     descriptor = disk.reopen(path(home), os.O_RDWR | os.O_APPEND)
     try:
-        if os.pread(descriptor, HEAD_BYTES, 0) != head:
+        if disk.read_at(descriptor, HEAD_BYTES, 0) != head:
             raise Unavailable("the key-encryption key was rotated", "Start again: desktop-logger start")
         size = os.fstat(descriptor).st_size
         if torn := (size - HEAD_BYTES) % RECORD_BYTES:

@@ -25,8 +25,11 @@ SEAL_BYTES = NONCE_BYTES + TAG_BYTES
 def fresh_key() -> bytearray:
     """32 random bytes in memory that can be overwritten; where the system allows, without a copy elsewhere."""
     key = bytearray(KEY_BYTES)
+    if not hasattr(os, "readv"):  # on Windows anybody may make a file of the name below
+        key[:] = os.urandom(KEY_BYTES)
+        return key
     try:
-        source = os.open("/dev/urandom", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        source = os.open("/dev/urandom", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         key[:] = os.urandom(KEY_BYTES)
         return key

@@ -44,7 +44,6 @@ def dropped(home: Home) -> Iterator[None]:
 def _free(home: Home) -> int:
     """Bytes that this account may still write."""
     try:
-        found = os.statvfs(home.root)
+        return disk.room(home.root)
     except OSError:
         return 0
-    return found.f_bavail * found.f_frsize
