@@ -6,8 +6,9 @@
 4. every combination of granted scopes under every combination that the reader may open: no row of any other
 5. exports killed (SIGKILL) at random moments and run again: the same rows, one ledger entry, nothing left over
 6. full frames of the profile ``events``: the most rows that a bundle can hold
+7. a hundred million rows in four processes, and sequences built of them: in the same memory as a few
 
-``python -m tests.soak.organisation [1] … [6]``; needs a few hundred MB in the temporary folder. JSON lines.
+``python -m tests.soak.organisation [1] … [7]``; needs about 2 GB in the temporary folder. JSON lines.
 """
 
 from __future__ import annotations
@@ -370,10 +371,49 @@ def fine(root: str, bundles: int = 400) -> None:
     assert peak_mb() < MOST_MB
 
 
+def large(root: str, rows: int = 100_000_000, distinct: int = 20) -> None:
+    """7. More of the same."""
+    organisation = Organisation(root, HeldClock())
+    box, written = os.path.join(root, "box"), 0
+    people = []
+    for number in range(10):
+        person = Subject(os.path.join(root, f"home{number}"), organisation)
+        some = [frames(person, 10, 4000, seed=100 * number + one) for one in range(distinct)]
+        people.append((Press(person, os.path.join(box, str(number))), some))
+    bundles = 0
+    while written < rows:
+        for press, some in people:
+            made, records = some[bundles % distinct]
+            press.write(made)
+            written += records
+        bundles += 1
+    started, cpu = time.monotonic(), cpu_s()
+    with Watched() as watched:
+        report = organisation.export(os.path.join(root, "out"), box, form="parquet", workers=4)
+    wall, cpu = time.monotonic() - started, cpu_s() - cpu
+    assert (report.rows, report.sessions) == (written, 10 * bundles)
+    said(
+        step="large", processes=4, bundles=10 * bundles, rows=written, wall_s=round(wall, 1), cpu_s=round(cpu, 1),
+        rows_a_cpu_s=int(written / cpu), pss_mb=watched.most_mb, load=round(os.getloadavg()[0], 1),
+    )  # fmt: skip
+    assert watched.most_mb < MOST_MB
+    shutil.rmtree(box)
+    cpu = time.process_time()
+    with Watched() as watched:
+        built = sequences.build(os.path.join(root, "out"), os.path.join(root, "built"), deduplicate=False)
+    cpu = time.process_time() - cpu
+    assert built.records == written
+    said(
+        step="build of large", records=written, sequences=built.sequences, pss_mb=watched.most_mb,
+        records_a_cpu_s=int(written / cpu), load=round(os.getloadavg()[0], 1),
+    )  # fmt: skip
+    assert watched.most_mb < MOST_MB
+
+
 def main(chosen: list[str]) -> None:
     """Steps by number, each in a process of its own: the most memory that one took is not the next one's."""
     os.environ["LC_ALL"] = "C.UTF-8"
-    steps = (lambda root: many(root, 10_000), erased, fleet, granted, interrupted, fine)
+    steps = (lambda root: many(root, 10_000), erased, fleet, granted, interrupted, fine, large)
     if len(chosen) != 1:
         for number in chosen or map(str, range(1, len(steps) + 1)):
             subprocess.run([sys.executable, "-W", "ignore", "-m", "tests.soak.organisation", number], check=True)

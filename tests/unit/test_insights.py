@@ -7,8 +7,9 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 import typer
 
+from desktop_logger.admin import answers, lineage
+from desktop_logger.admin.folder import Folder
 from desktop_logger.cli.app import build
 from desktop_logger.dataset import folder
 from desktop_logger.dataset.arrow import Session
@@ -345,6 +348,25 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> str:
     return place
 
 
+Once = Callable[[bytes, int], tuple[bytes, int]]
+
+
+@pytest.fixture
+def steward(tmp_path: Path) -> Folder:
+    return Organisation(str(tmp_path / "works"), HeldClock()).folder
+
+
+def budget(steward: Folder, export: str, persons: dict[int, str]) -> Once:
+    """An admin folder's, that knows this export of these sessions, each of which has one bundle in whatever export."""
+    with lineage.opened(lineage.path_of(steward)) as connection:
+        for session, person in persons.items():
+            connection.execute(
+                "INSERT INTO sessions (export, session, rows, digest, subject) VALUES (?, ?, 1, ?, ?)",
+                (export, session, f"{session:064x}", person),
+            )
+    return partial(answers.once, steward, export)
+
+
 def grown(simulated: str, place: Path, people: int) -> tuple[str, dict[int, str]]:
     """An export of so many people, each of whom clicks 4 menu items and types in mail; and its lineage."""
     root = place / "export"
@@ -374,15 +396,16 @@ def test_an_exports_rows_are_counted_as_the_records_they_were_made_from(simulate
     assert {name.partition("/")[0] for name in read} == set(team.TABLES)
 
 
-def test_a_team_gets_one_answer_with_its_bounds(simulated: str, tmp_path: Path) -> None:
+def test_a_team_gets_one_answer_with_its_bounds(simulated: str, tmp_path: Path, steward: Folder) -> None:
     root, persons = grown(simulated, tmp_path, 400)
-    found = team.answer(root, persons)
+    once = budget(steward, "a", persons)
+    found = team.answer(root, persons, once)
     assert (found.people, found.states_left) == (400, team.STATES - 1)
     assert found.tables["clicks_by_role"]["menu_item"] > 0.8
     assert set(found.tables["clicks_by_role"]) == {"menu_item"}
     assert set(found.tables["use_by_category"]) == {"mail"}
     assert all(share >= found.smallest - 0.001 for cells in found.tables.values() for share in cells.values())
-    assert team.answer(root, persons) == found
+    assert team.answer(root, persons, once) == found
     report = found.to_json()
     assert (report["epsilon"], report["epsilon_total"]) == (1.0, 5.0)
     lines = saying.team(found)
@@ -391,39 +414,58 @@ def test_a_team_gets_one_answer_with_its_bounds(simulated: str, tmp_path: Path) 
     assert not any(person in json.dumps(report) for person in persons.values())
 
 
-def test_states_of_an_export_are_counted_and_no_more_are_answered(simulated: str, tmp_path: Path) -> None:
+def test_the_same_data_exported_again_gives_the_same_answer(simulated: str, tmp_path: Path, steward: Folder) -> None:
+    """Else whoever asks for a hundred exports of the same averages the noise away."""
+    root, persons = grown(simulated, tmp_path, 100)
+    found = [team.answer(root, persons, budget(steward, f"export {number}", persons)) for number in range(20)]
+    assert found == [found[0]] * 20
+
+
+def test_nothing_beside_the_rows_takes_the_noise_off(simulated: str, tmp_path: Path, steward: Folder) -> None:
+    root, persons = grown(simulated, tmp_path, 100)
+    before = sorted(os.listdir(root))
+    team.answer(root, persons, budget(steward, "a", persons))
+    assert sorted(os.listdir(root)) == before
+
+
+def test_whatever_was_released_is_part_of_five_different_answers(
+    simulated: str, tmp_path: Path, steward: Folder
+) -> None:
+    """Whether an erasure changed the export or it was put together anew."""
     root, persons = grown(simulated, tmp_path, 200)
-    others = list(persons)
+    sessions = list(persons)
     for gone in range(team.STATES):
-        team.answer(root, persons)
-        for session in others[10 * gone : 10 * gone + 10]:  # fewer people each time, as after erasures
+        team.answer(root, persons, budget(steward, f"export {gone}", persons))
+        for session in sessions[10 * gone : 10 * gone + 10]:  # fewer people each time
             persons[session] = "person 199"
-    with pytest.raises(Refused, match="5 states"):
-        team.answer(root, persons)
-
-
-def test_too_few_people_a_waiting_erasure_and_what_is_no_export_are_refused(simulated: str, tmp_path: Path) -> None:
-    root, persons = grown(simulated, tmp_path, 20)
-    with pytest.raises(Refused, match="20 people, and an insight needs"):
-        team.answer(root, persons)
-    assert not os.path.lexists(os.path.join(root, team.NOTE)), "nothing was drawn"
+    once = budget(steward, "the last", persons)
+    for _ in range(2):
+        with pytest.raises(Refused, match="part of 5 answers"):
+            team.answer(root, persons, once)
+    # what nobody was told about yet has a budget of its own
+    other, fresh = grown(simulated, tmp_path / "other", 150)
+    fresh = {5000 + session: person for session, person in fresh.items()}
+    assert answers.once(steward, "none of them", b"", team.STATES)[1] == team.STATES
+    assert budget(steward, "fresh", fresh)(b"[]", team.STATES)[1] == team.STATES - 1
     with pytest.raises(IntegrityError, match="does not know a session"):
-        team.answer(root, {})
+        team.answer(other, fresh, once)
+
+
+def test_too_few_people_a_waiting_erasure_and_what_is_no_export_are_refused(
+    simulated: str, tmp_path: Path, steward: Folder
+) -> None:
+    root, persons = grown(simulated, tmp_path, 20)
+    once = budget(steward, "a", persons)
+    with pytest.raises(Refused, match="20 people, and an insight needs"):
+        team.answer(root, persons, once)
+    assert once(b"", 1)[1] == 0, "nothing was asked before"
+    with pytest.raises(IntegrityError, match="does not know a session"):
+        team.answer(root, {}, once)
     folder.mark_pending(root, ["one"])
     with pytest.raises(Refused, match="an erasure waits"):
-        team.answer(root, persons)
+        team.answer(root, persons, once)
     with pytest.raises(UsageError, match="not a dataset"):
-        team.answer(str(tmp_path), persons)
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{}", "[]", '{"v":1,"key":"00","answered":[]}', '{"v":1,"key":3,"answered":{}}', "[" * 9999]
-)
-def test_a_damaged_note_is_refused_before_noise_is_drawn_again(simulated: str, tmp_path: Path, content: str) -> None:
-    root, persons = grown(simulated, tmp_path, 100)
-    Path(root, team.NOTE).write_text(content)
-    with pytest.raises(IntegrityError, match=r"insights\.json"):
-        team.answer(root, persons)
+        team.answer(str(tmp_path), persons, once)
 
 
 def test_a_small_organisation_is_refused_through_the_command_line(tmp_path: Path) -> None:

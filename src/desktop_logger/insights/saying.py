@@ -72,8 +72,9 @@ def team(found: Answer) -> list[str]:
         f"Noise hides any one person: ε = {float(EPSILON):g} for this whole answer. Each person counts for {POINTS} "
         f"points a table, however much was done. Shown is what fewer than {found.minimum_group} people could not have "
         f"made: shares of {found.smallest:.1%} and more; noise alone gets there once in {round(1 / CHANCE)} answers. "
-        f"Asking again gives the same numbers; {found.states_left} more states of this export (erasures change it) "
-        f"will be answered, so that all answers together stay within ε = {float(EPSILON * STATES):g}."
+        f"Asking again gives the same numbers, also of the same data exported again. This data can be part of "
+        f"{found.states_left} more answers with other numbers, so that all together stay within "
+        f"ε = {float(EPSILON * STATES):g}."
     ))]  # fmt: skip
     return lines
 

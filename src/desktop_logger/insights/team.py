@@ -12,29 +12,26 @@ From an export and the steward's lineage to one fixed answer:
    That any cell of an answer is shown by chance has a probability of ``CHANCE`` at most.
 
 Invariants: nothing can be asked for but the whole answer, so no two answers about the same data differ; the cells are
-those of closed lists and not of the data; asking again gives the same noise (``noise``); after ``STATES`` different
-states of one export nothing is answered any more, which bounds the sum of ε; no parameter takes a person. How many
-people are in an export is no secret: its card says so.
+those of closed lists and not of the data; asking again gives the same noise (``noise``), also of the same rows exported
+again; what was part of ``STATES`` different answers is part of no more, which bounds the sum of ε; no parameter takes a
+person; the secret of the noise never lies beside the rows. How many people are in an export is no secret: its card
+says so.
 """
 
 from __future__ import annotations
 
-import hmac
 import itertools
 import json
 import os
-import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from desktop_logger import disk
 from desktop_logger.dataset import folder
 from desktop_logger.dataset.arrow import pyarrow
-from desktop_logger.dataset.parts import unwritable
 from desktop_logger.errors import IntegrityError, Refused, UsageError
 from desktop_logger.inspection.columns import Records
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
@@ -48,11 +45,10 @@ from .noise import exceeded, keyed, noisy
 EPSILON = Fraction(1)
 """Of one whole answer."""
 STATES = 5
-"""So many different states of one export are answered (an erasure makes a new one): ε of 5 in total, and no more."""
+"""Whatever was released is part of so many different answers: ε of 5 in total, and no more."""
 POINTS = 100
 """What each person has in each table: the sensitivity of a table, when a person comes or goes (L1)."""
 CHANCE = 0.01
-NOTE = "insights.json"
 
 _ROLES = tuple(one.name.lower() for one in Role)
 _CATEGORIES = (*(one.name.lower() for one in Category), MIXED)
@@ -95,8 +91,12 @@ class Answer(NamedTuple):
         }
 
 
-def answer(root: str, persons: Mapping[int, str]) -> Answer:
-    """Read an export and answer. ``persons``: session → whose it is, from the lineage; only told apart, never kept."""
+def answer(root: str, persons: Mapping[int, str], once: Callable[[bytes, int], tuple[bytes, int]]) -> Answer:
+    """Read an export and answer.
+
+    ``persons``: session → whose it is, from the lineage; only told apart, never kept. ``once``: the steward's budget;
+    takes the exact numbers and ``STATES``, gives the secret of their noise and how many further answers there can be.
+    """
     card = folder.read_card(root)
     if card["kind"] != "export":
         raise UsageError(f"{root} holds sequences, not an export", "Name the folder that `admin export` made.")
@@ -118,7 +118,7 @@ def answer(root: str, persons: Mapping[int, str]) -> Answer:
             "Export what more people released.",
         )
     table = total([points(one) for one in counts.values()])
-    key, left = _once(root, table)
+    key, left = once(_exact(table), STATES)
     released, least, everything = release(table, key), smallest(minimum), POINTS * people
     shown = {
         name: {
@@ -161,7 +161,7 @@ def total(people: Sequence[Points]) -> Points:
 
 def release(table: Points, key: bytes, epsilon: Fraction = EPSILON) -> Points:
     """The table with noise: the same for the same table and key."""
-    draw = keyed(key, json.dumps(table, sort_keys=True).encode())
+    draw = keyed(key, _exact(table))
     return {name: noisy(table[name], POINTS, epsilon / len(TABLES), draw) for name in TABLES}
 
 
@@ -171,32 +171,8 @@ def smallest(minimum: int) -> int:
     return POINTS * (minimum - 1) + exceeded(CHANCE / cells, POINTS, EPSILON / len(TABLES))
 
 
-def _once(root: str, table: Points) -> tuple[bytes, int]:
-    """The secret of this export's noise, and how many further states will be answered. Notes that this one was."""
-    path = os.path.join(root, NOTE)
-    note: dict[str, Any] = {"v": 1, "key": secrets.token_hex(32), "answered": []}
-    try:
-        if os.path.lexists(path):
-            note = json.loads(disk.read(path, 1 << 16))
-            if (note["v"], len(bytes.fromhex(note["key"])), type(note["answered"])) != (1, 32, list):
-                raise ValueError  # noqa: TRY301  one remedy for all that can be wrong with it
-    except OSError as error:
-        raise unwritable(path, error) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise IntegrityError(
-            f"{path} is not a note of this program", "Restore it from a copy: without it, noise would be drawn again."
-        ) from None
-    key = bytes.fromhex(note["key"])
-    state = hmac.new(key, json.dumps(table, sort_keys=True).encode(), "sha256").hexdigest()
-    if state not in note["answered"]:
-        if len(note["answered"]) >= STATES:
-            raise Refused(
-                f"{STATES} states of this export were answered, which is all that is allowed",
-                "Make a new export. The answers that were given stay good.",
-            )
-        note["answered"].append(state)
-        folder.add(root, NOTE, json.dumps(note) + "\n")
-    return key, STATES - len(note["answered"])
+def _exact(table: Points) -> bytes:
+    return json.dumps(table, sort_keys=True).encode()
 
 
 # --- from the rows of an export back to what was counted ---
