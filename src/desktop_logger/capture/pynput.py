@@ -129,6 +129,23 @@ def _hearing(listener: Any) -> threading.Event:
     return hears
 
 
+def _hooked(listener: Any) -> bool:
+    """Whether Windows has taken this listener's hook; waits for it.
+
+    Here too pynput says that it is ready just before it asks. It looks at no answer, and a hook that was refused
+    would be silence.
+    """
+    from pynput._util import win32
+
+    until = time.monotonic() + _HEARS_S
+    while time.monotonic() < until:
+        hook = win32.SystemHook._HOOKS.get(listener.ident)  # noqa: SLF001  pynput has no other place for this
+        if hook is not None and hook._hook is not None:  # noqa: SLF001
+            return bool(hook._hook)  # noqa: SLF001
+        time.sleep(0.005)
+    return False
+
+
 def _quiet_threads() -> None:
     """A listener that dies with its display is seen by ``read``; its thread need not print about it."""
     import logging
@@ -169,9 +186,11 @@ class PynputCapture:
         self._place: tuple[int, int] | None = None
         if "pointer" in scopes:
             self._place = _place(mouse)
-        self._readable, self._writable = os.pipe()
-        os.set_blocking(self._readable, False)
-        os.set_blocking(self._writable, False)
+        self._readable = self._writable = -1
+        if sys.platform != "win32":  # where a pipe cannot be waited for: ``due`` decides alone
+            self._readable, self._writable = os.pipe()
+            os.set_blocking(self._readable, False)
+            os.set_blocking(self._writable, False)
         self._threads: list[Any] = []
         if "keyboard" in scopes:
             self._threads.append(keyboard.Listener(on_press=self._pressed, on_release=self._released))
@@ -183,13 +202,18 @@ class PynputCapture:
             thread.start()
             thread.wait()
             hears.wait(_HEARS_S)
+            if sys.platform == "win32" and not _hooked(thread):
+                self.close()
+                raise Unavailable("Windows lets this program see no input", "Start inside your own desktop session.")
 
     def fileno(self) -> int:
-        """A pipe into which the callbacks put one byte when the queue was empty."""
+        """A pipe into which the callbacks put one byte when the queue was empty; -1 on Windows."""
         return self._readable
 
     def due(self) -> float | None:
-        """Listeners die silently; look once a second."""
+        """Listeners die silently; look once a second, and on Windows more often, since nothing else wakes anybody."""
+        if self._readable < 0:
+            return self.gather_s
         return max(0.0, self._looked + _CHECK_S - time.monotonic())
 
     def ended(self) -> bool:
@@ -199,7 +223,7 @@ class PynputCapture:
     def read(self) -> Batch:
         """What the callbacks have queued. Raises ``DisplayLost`` when a listener has died."""
         self._looked = time.monotonic()
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # nothing there, or no pipe
             os.read(self._readable, 4096)
         events: list[Event] = []
         with contextlib.suppress(IndexError):
@@ -220,8 +244,9 @@ class PynputCapture:
                 thread.stop()
         self._queue.clear()
         self._down.clear()
-        os.close(self._readable)
-        os.close(self._writable)
+        for end in (self._readable, self._writable):
+            with contextlib.suppress(OSError):
+                os.close(end)
         self._readable = self._writable = -1
 
     def _put(self, what: int, code: int, extra: int = 0, dx: int = 0, dy: int = 0) -> None:
