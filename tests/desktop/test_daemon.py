@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from desktop_logger.control import recorded_pids
+from desktop_logger.daemon.supervisor import INDICATOR_S
+from desktop_logger.paths import Home
 from tests.answering import Answering
-from tests.people import PASSPHRASE, Person, everything_under
+from tests.people import LOGGER, PASSPHRASE, Person, everything_under
 from tests.testbed import Server, wait_until
 
 
@@ -154,9 +157,21 @@ def test_no_capture_outlives_the_writer_or_the_supervisor(role: str, person: Per
 
 
 def test_without_an_indicator_nothing_is_recorded(person: Person) -> None:
-    """A sign that hangs is no sign: capture ends within its three seconds."""
-    person.start()
+    """A sign that is slow to come is waited for; one that hangs is no sign: capture ends within its three seconds."""
+    started = subprocess.Popen([*LOGGER, "start"], env=person.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wait_until(lambda: recorded_pids(Home(person.home)).get("indicator"), 20, "the indicator")
+    indicator = recorded_pids(Home(person.home))["indicator"]
+    os.kill(indicator, signal.SIGSTOP)
+    time.sleep(INDICATOR_S + 0.5)
+    assert started.poll() is None, started.communicate()
+    assert alive(indicator)
+    assert "capture" not in recorded_pids(Home(person.home))
+    os.kill(indicator, signal.SIGCONT)
+    assert started.wait(60) == 0, started.communicate()
+    assert started.stderr
+    started.stderr.close()
     pids = person.status()["pids"]
+    assert pids["indicator"] == indicator
     os.kill(pids["indicator"], signal.SIGSTOP)
     wait_until(lambda: not alive(pids["capture"]), 5.0, "the end of capture")
     wait_until(lambda: not alive(pids["indicator"]), 5.0, "the end of the hung indicator")

@@ -38,6 +38,8 @@ BEAT_S = 0.25
 GATE_S = 4.0
 INDICATOR_S = 3.0
 """Without a sign of life from the indicator for this long, there is no capture."""
+BEGIN_S = 20.0
+"""A new indicator's first sign of life may take so long: nothing is captured before it, and machines can be busy."""
 WRITER_S = 20.0
 WRITER_LIFE_S = 6 * 3600.0
 HELD_S = 1.0
@@ -175,7 +177,7 @@ class Supervisor:
 
     def _silent(self, now: float) -> list[Child]:
         crew, silent = self.crew, []
-        if crew.indicator and now - crew.indicator.heard > INDICATOR_S:
+        if crew.indicator and now - crew.indicator.heard > (INDICATOR_S if self.seen else BEGIN_S):
             silent.append(crew.indicator)
         if crew.writer and crew.keeper is None and now - crew.writer.heard > WRITER_S:
             silent.append(crew.writer)
@@ -331,7 +333,8 @@ class Supervisor:
         if self.seen:
             self.seen, self.unseen_since = False, now
         self.signing.failed()
-        self._give_up("nothing can show that recording is on, so there is no recording")
+        if lost or self.signing.failures > 2:
+            self._give_up("nothing can show that recording is on, so there is no recording")
         self.stopping |= now - self.unseen_since > LOST_S
 
     def _lose_writer(self, message: str) -> None:
