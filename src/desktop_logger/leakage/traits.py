@@ -28,7 +28,7 @@ class Piece(NamedTuple):
 
 
 def _histogram(values: Array, edges: Sequence[float]) -> Array:
-    counts = np.histogram(values, [*edges, np.inf])[0]
+    counts = np.diff(np.searchsorted(np.sort(values), edges), append=len(values))  # as np.histogram, at a fraction
     shares: Array = counts / max(len(values), 1)
     return shares
 
@@ -37,7 +37,17 @@ def _moments(values: Array) -> Array:
     if not len(values):
         return np.zeros(6)
     logs = np.log1p(np.maximum(values, 0))
-    return np.array([logs.mean(), logs.std(), *np.quantile(logs, (0.25, 0.5, 0.75)), values.mean() / 100])
+    return np.array([logs.mean(), logs.std(), *_quartiles(logs), values.mean() / 100])
+
+
+def _quartiles(values: Array) -> Array:
+    """As ``np.quantile``, at a fraction of its cost."""
+    ordered = np.sort(values)
+    places = np.array((0.25, 0.5, 0.75)) * (len(ordered) - 1)
+    below = places.astype(int)
+    above = np.minimum(below + 1, len(ordered) - 1)
+    found: Array = ordered[below] + (ordered[above] - ordered[below]) * (places - below)
+    return found
 
 
 def features(made: Array, profile: str) -> Array:
