@@ -361,6 +361,41 @@ def test_what_each_record_covers_adds_up() -> None:
     assert kinds == {KEY, TYPING}
 
 
+def test_the_noise_of_counts_comes_out_the_same_again_and_is_other_for_other_typing() -> None:
+    one, two = synthetic.writers(2, 900)
+
+    def noise(some: Typing, start: int, draw: int) -> list[int]:
+        times = some.times[start : start + 400]
+        drawn = product.noise_of(times, draw)
+        assert product.records(times, some.symbols[start : start + 400], COUNTS, product.noise_of(times, draw)).any()
+        return [drawn() for _ in range(60)]
+
+    assert noise(one, 0, 0) == noise(one, 0, 0)
+    others = [noise(one, 0, 1), noise(one, 100, 0), noise(two, 0, 0)]
+    assert all(some != noise(one, 0, 0) for some in others)
+    spread = [abs(value) for some in others for value in some]
+    assert 3 < sum(spread) / len(spread) < 7  # the product's: E|k| is 5 at ε = 0.2
+    again = [product.records(one.times, one.symbols, COUNTS).tolist() for _ in range(2)]
+    assert again[0] == again[1]
+
+
+def test_who_is_recognised_under_counts_is_the_mean_over_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = synthetic.writers(3, 700)
+    asked: list[str] = []
+
+    def recognise(_: object, profile: profiles.Profile, make: object, volumes: list[int], **__: object) -> object:
+        assert make
+        asked.append(profile.name)
+        right = np.array([float(asked.count("counts") == 2), 0, 1])
+        return {volumes[0]: identity.Recognised(right, right, 3)}
+
+    monkeypatch.setattr(identity, "recognise", recognise)
+    sizes = measuring.QUICK._replace(noises=4)
+    found = {one.profile: one.value for one in measuring.recognising(people, sizes) if "recognised" in one.metric}
+    assert asked == ["events", "bursts", "coarse", *["counts"] * 4]
+    assert found["counts"] == pytest.approx((0.25 + 1) / 3)
+
+
 # --- the search ------------------------------------------------------------------------------------------------
 
 

@@ -73,6 +73,14 @@ class Recognised(NamedTuple):
     people: int
 
 
+def mean(draws: Sequence[Recognised]) -> Recognised:
+    """The same people tried under several draws of noise."""
+    first = draws[0]
+    return Recognised(
+        np.mean([one.top1 for one in draws], axis=0), np.mean([one.top5 for one in draws], axis=0), first.people
+    )
+
+
 def recognise(
     writers: Sequence[tuple[Sequence[int], Sequence[str]]], profile: Profile, make: Maker, volumes: Sequence[int], *,
     seed: int = 3, trees: bool = True,

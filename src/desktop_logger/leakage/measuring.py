@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from desktop_logger.errors import DesktopLoggerError, Unavailable
-from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, PROFILES
-from desktop_logger.redaction.counting import laplace
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, PROFILES, Profile
 
 from . import attributes, data, guessing, identity, language, pointer, product, text, utility, words
 from .data import Typing
+from .traits import Maker
 
 Array = np.ndarray[Any, Any]
 APART = "(letters, space, signs told apart)"
@@ -72,11 +72,13 @@ class Sizes(NamedTuple):
     least: int = 2000
     """Presses a writer must have to be tried for identity and utility."""
     actors: int = 60
+    noises: int = 5
+    """Draws of the noise of ``counts``: who is recognised is the mean over them, since one draw may be lucky."""
     trees: bool = True
     networks: Networks = Networks()
 
 
-QUICK = Sizes(4, 150, 40, 40, (100,), 300, 6, trees=False, networks=Networks(16, 1, 32, 1))
+QUICK = Sizes(4, 150, 40, 40, (100,), 300, 6, 1, trees=False, networks=Networks(16, 1, 32, 1))
 
 
 def of_writers(metric: str, profile: str, values: Array, cases: int) -> Figure:
@@ -134,8 +136,9 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
         runs.append(text.per_run(one, known.model, buckets=False) / n)
         buckets.append(text.per_run(one, known.model, buckets=True) / n)
         windows = 2 * ((times[-1] - times[0]) // COUNTS.grid_ms + 2)
-        noise = [laplace() for _ in range(min(windows, 100_000))]
-        minutes.append(text.per_minute(one, times, known.model, noise) / n)
+        noise = product.noise_of(times)
+        drawn = [noise() for _ in range(min(windows, 100_000))]
+        minutes.append(text.per_minute(one, times, known.model, drawn) / n)
     named = {EVENTS.name: whole, BURSTS.name: runs, COARSE.name: buckets, COUNTS.name: minutes}
     for name, values in named.items():
         yield of_writers("keys, bits each", name, np.array(values), keys)
@@ -206,15 +209,27 @@ def recognising(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
     """Who it was: top-1 and top-5 against volume, and the equal error rate."""
     people = _with_enough(writers, sizes)
     for profile in PROFILES.values():
-        make = functools.partial(product.records, profile=profile)
-        for volume, found in identity.recognise(people, profile, make, sizes.volumes, trees=sizes.trees).items():
+        makers = _makers(profile, sizes)
+        draws = [identity.recognise(people, profile, make, sizes.volumes, trees=sizes.trees) for make in makers]
+        for volume in draws[0]:
+            found = identity.mean([draw[volume] for draw in draws])
             yield of_writers(f"recognised, {volume} keys", profile.name, found.top1, found.people)
             yield of_writers(f"among five, {volume} keys", profile.name, found.top5, found.people)
+        make = makers[0]
         if len(people) >= 12:
             rates = identity.equal_error(people, profile, make, min(500, sizes.least // 2))
             spread = 1.96 * float(rates.std()) / len(rates) ** 0.5
             mean = float(rates.mean())
             yield Figure("equal error rate", profile.name, mean, mean - spread, mean + spread, len(people), len(rates))
+
+
+def _makers(profile: Profile, sizes: Sizes) -> list[Maker]:
+    """What makes the records of a profile, once for each draw of noise it has."""
+
+    def make(times: Sequence[int], symbols: Sequence[str], draw: int = 0) -> Array:
+        return product.records(times, symbols, profile, product.noise_of(times, draw))
+
+    return [functools.partial(make, draw=draw) for draw in range(sizes.noises if profile is COUNTS else 1)]
 
 
 def _with_enough(writers: Sequence[Typing], sizes: Sizes) -> list[tuple[list[int], list[str]]]:
@@ -263,8 +278,8 @@ def recognising_again(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figur
     people = _with_enough(writers, sizes)
     volume = max(one for one in sizes.volumes if one <= 500)
     for profile in PROFILES.values():
-        make = functools.partial(product.records, profile=profile)
-        found = recurrent.recognise(people, profile, make, volume, sizes.networks)
+        makers = _makers(profile, sizes)
+        found = identity.mean([recurrent.recognise(people, profile, make, volume, sizes.networks) for make in makers])
         yield of_writers(f"recognised, {volume} keys, recurrent", profile.name, found.top1, found.people)
 
 

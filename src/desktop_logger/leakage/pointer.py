@@ -24,7 +24,6 @@ from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import ACTIONS, CLICK, GAP, MOVE, RECORD, SCROLL, STROKE
 from desktop_logger.records.profiles import COUNTS, SEGMENT_S, Profile
 from desktop_logger.redaction import Redactor
-from desktop_logger.redaction.counting import Noise, laplace
 
 from . import product
 from .identity import Recognised, log_posterior, pooled
@@ -94,8 +93,9 @@ def _session(path: str) -> list[Event]:
     return events
 
 
-def records(events: Sequence[Event], profile: Profile, noise: Noise = laplace) -> Array:
+def records(events: Sequence[Event], profile: Profile) -> Array:
     """All pointer records of some events under a profile, with the columns of ``product.records``."""
+    noise = product.seeded(len(events), sum(event[0] for event in events))
     redactor = Redactor(Terms(profile, ("pointer",)), noise)
     rows: list[tuple[int, ...]] = []
     segment, place = 0, 0

@@ -2,10 +2,14 @@
 
 There is no second redactor here: what is measured is what is recorded. Recording is taken to run from the first
 press to the last; ten minutes in which nobody presses a key make no segment.
+
+The noise of ``counts`` is the product's own draw, but from a seed, so that a figure comes out the same again; what
+is recorded takes its noise from the system.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -43,9 +47,20 @@ def class_of_symbol(symbol: str) -> int:
     return int(classify(keysym, 0)[0]) if keysym is not None else int(KeyClass.OTHER)
 
 
-def records(times: Sequence[int], symbols: Sequence[str], profile: Profile, noise: Noise = laplace) -> Array:
+def seeded(*seed: int) -> Noise:
+    """The product's noise, the same for the same numbers."""
+    chance = random.Random(str(seed))  # noqa: S311 - repeatable, and nothing is recorded with it
+    return lambda: laplace(draw=chance.randbytes)
+
+
+def noise_of(times: Sequence[int], draw: int = 0) -> Noise:
+    """Noise for one stretch of typing, other than for any other stretch; and again other in each ``draw``."""
+    return seeded(draw, len(times), sum(times))
+
+
+def records(times: Sequence[int], symbols: Sequence[str], profile: Profile, noise: Noise | None = None) -> Array:
     """All records of the typing under a profile, one row each, in file order; see the columns above."""
-    redactor = Redactor(Terms(profile), noise)
+    redactor = Redactor(Terms(profile), noise or noise_of(times))
     rows: list[tuple[int, ...]] = []
     segment, place = 0, 0
     while place < len(times):
