@@ -7,6 +7,7 @@ default tests walk a little.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -14,7 +15,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Concatenate, ParamSpec
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -27,6 +29,27 @@ from tests.testbed import Server, wait_until
 ROLES = ("capture", "writer", "indicator", "supervisor")
 CAUTIOUS = 5.5
 """Seconds after which what was clicked is on the disk, whoever dies."""
+
+
+class PartedError(BaseException):
+    """The model and the processes have parted. No ``Exception``, so that what real processes did is not tried again."""
+
+
+P = ParamSpec("P")
+
+
+def step(do: Callable[Concatenate[Recording, P], None]) -> Callable[Concatenate[Recording, P], None]:
+    """A step of a walk: where it fails, all steps that led there are said."""
+
+    @functools.wraps(do)
+    def done(self: Recording, /, *args: P.args, **drawn: P.kwargs) -> None:
+        self.steps.append(" ".join((do.__name__, *map(str, drawn.values()))))
+        try:
+            do(self, *args, **drawn)
+        except Exception as error:
+            raise PartedError(f"{error}, after: {', '.join(self.steps)}") from error
+
+    return done
 
 
 class Recording(RuleBasedStateMachine):
@@ -43,6 +66,7 @@ class Recording(RuleBasedStateMachine):
         self.signed = self.withdrawn = self.runs = self.paused = False
         self.kept = 0
         """Clicks that must be found."""
+        self.steps: list[str] = []
 
     def teardown(self) -> None:
         self.person.stop()
@@ -52,12 +76,14 @@ class Recording(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.signed)
     @rule()
+    @step
     def sign(self) -> None:
         self.done["sign"] += 1
         self.person.sign(profile="events")
         self.signed = True
 
     @rule()
+    @step
     def start(self) -> None:
         self.done["start"] += 1
         done = self.person.run("start")
@@ -70,12 +96,14 @@ class Recording(RuleBasedStateMachine):
             self.runs, self.paused = True, False
 
     @rule()
+    @step
     def stop(self) -> None:
         self.done["stop"] += 1
         assert self.person.run("stop").returncode == 0
         self.runs = self.paused = False
 
     @rule()
+    @step
     def pause(self) -> None:
         self.done["pause"] += 1
         assert self.person.run("pause").returncode == (0 if self.runs else 1)
@@ -83,6 +111,7 @@ class Recording(RuleBasedStateMachine):
 
     @precondition(lambda self: self.runs)
     @rule()
+    @step
     def resume(self) -> None:
         self.done["resume"] += 1
         assert self.person.run("resume").returncode == 0
@@ -90,6 +119,7 @@ class Recording(RuleBasedStateMachine):
 
     @precondition(lambda self: self.runs)
     @rule(count=st.integers(1, 5))
+    @step
     def click(self, count: int) -> None:
         self.done["click"] += 1
         with Injector(self.display) as injector:
@@ -101,6 +131,7 @@ class Recording(RuleBasedStateMachine):
 
     @precondition(lambda self: self.runs)
     @rule(role=st.sampled_from(ROLES))
+    @step
     def crash(self, role: str) -> None:
         self.done[f"crash of {role}"] += 1
         time.sleep(CAUTIOUS)
@@ -119,6 +150,7 @@ class Recording(RuleBasedStateMachine):
 
     @precondition(lambda self: self.signed)
     @rule()
+    @step
     def purge(self) -> None:
         self.done["purge"] += 1
         assert self.person.run("purge", "--all").returncode == 0
@@ -127,6 +159,7 @@ class Recording(RuleBasedStateMachine):
             wait_until(lambda: self.person.status()["state"] == "recording", 20, "recording again")
 
     @rule()
+    @step
     def withdraw(self) -> None:
         self.done["withdraw"] += 1
         done = self.person.run("consent", "withdraw")
@@ -138,6 +171,7 @@ class Recording(RuleBasedStateMachine):
     # --- what must be true ------------------------------------------------------------------------------------
 
     @invariant()
+    @step
     def the_status_is_the_model(self) -> None:
         wanted = "recording" if self.runs and not self.paused else "paused" if self.runs else (
             "stopped" if self.signed else "no-consent")  # fmt: skip
@@ -152,6 +186,7 @@ class Recording(RuleBasedStateMachine):
         assert any(said["pids"].values()) == self.runs, said
 
     @invariant()
+    @step
     def what_is_stored_is_whole_and_what_must_be_there(self) -> None:
         if not os.path.isdir(os.path.join(self.person.home, "ledger")):
             return
@@ -165,13 +200,16 @@ class Recording(RuleBasedStateMachine):
 def walk(display: str, examples: int, steps: int) -> Counter[str]:
     """Run the machine; what was done, or an error where the model and the processes part."""
     Recording.display, Recording.done = display, Counter()
-    run_state_machine_as_test(
-        Recording,
-        settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None, phases=(Phase.generate,), database=None,
-            suppress_health_check=list(HealthCheck), derandomize=examples < 5,
-        ),
-    )  # fmt: skip
+    try:
+        run_state_machine_as_test(
+            Recording,
+            settings=settings(
+                max_examples=examples, stateful_step_count=steps, deadline=None, phases=(Phase.generate,),
+                database=None, suppress_health_check=list(HealthCheck), derandomize=examples < 5,
+            ),
+        )  # fmt: skip
+    except PartedError as parted:
+        raise AssertionError(str(parted)) from parted.__cause__
     return Recording.done
 
 
