@@ -198,3 +198,50 @@ def test_a_word_to_stop_is_heard_while_the_indicator_is_silent(pipes: Pipes) -> 
     assert source.status == 0
     os.close(reading)
     os.close(writing)
+
+
+class Gathering(Typist):
+    """A backend whose one event has not been read yet, at this many ms from the read."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._at = at
+
+    def due(self) -> float | None:
+        return None
+
+    def read(self) -> Batch:
+        self.reads += 1
+        now = int(time.monotonic() * 1000)
+        return Batch([(now + self._at, KEY, KeyClass.TEXT, 0, 0, 0)], now)
+
+
+@pytest.mark.parametrize(("at", "gaps"), [(-10, 1), (2000, 0)], ids=["before", "after"])
+def test_what_was_not_read_when_it_ends_is_a_gap_and_what_comes_later_is_nothing(
+    at: int, gaps: int, pipes: Pipes
+) -> None:
+    reading, writing = os.pipe()
+    backend = Gathering(at)
+    source = Source(backend, grant(), Outlet(pipes.records_in), pipes.beats, Held(reading, ("keyboard",), coarse=True))
+    running = source.run()
+    os.write(writing, attention.pack(1, Safety.SAFE, Category.OTHER, Role.UNKNOWN, attention.ALLOWED))
+    assert next(running) == "running"
+    time.sleep(0.05)
+    os.write(pipes.beats_in, b".q")
+    assert [*running] == []
+    assert backend.reads == 1
+    assert [(r[1], r[2]) for r in pipes.read() if r[1] not in (START, END)] == [(GAP, Reason.UNKNOWN)] * gaps
+    os.close(reading)
+    os.close(writing)
+
+
+def test_nothing_is_read_once_more_where_the_parent_is_gone() -> None:
+    made = Pipes()
+    reading, writing = os.pipe()
+    backend = Gathering(-10)
+    source = Source(backend, grant(), Outlet(made.records_in), made.beats, Held(reading, ("keyboard",), coarse=True))
+    os.close(made.beats_in)
+    assert [*source.run()] == ["running"]
+    assert backend.reads == 0
+    for descriptor in (made.records, made.records_in, made.beats, reading, writing):
+        os.close(descriptor)

@@ -7,13 +7,14 @@ It sees raw input for one batch and has neither a file nor a key. What leaves is
 3. Input is waited for, then left to gather for a moment, then read in one go: waking up is what costs.
 4. After ten minutes, or when told to, the segment ends and the next begins: flush, END, START.
 5. Nothing has happened for two minutes: the segment ends, and the next begins with what happens next (``resting``).
-6. Told to stop, left alone, or without a display: flush, END, and gone.
+6. Told to stop, left alone, or without a display: flush, END, and gone. Who is told reads once more before it goes.
 
 Exit status: 0 told to stop, 3 the heartbeat was late, 4 the display is gone, else the error's own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -59,7 +60,7 @@ class Source:
         self._half = b""
         """The first byte of a word whose second has not come yet."""
         os.set_blocking(beats, False)
-        self._stop = self._rotate = False
+        self._stop = self._rotate = self._told = False
         self._status: int | None = None
         self._poll, self._came = select.poll(), select.poll()
         self._poll.register(beats, select.POLLIN)
@@ -166,6 +167,7 @@ class Source:
         for task, outcome in said:
             self._say(task, outcome, now)
         if not beats or b"q" in beats or self._stop:
+            self._told = bool(beats)  # a parent that is gone has told nothing, and without it nothing is read
             return False
         if b"r" in beats:
             self._rotate = True
@@ -224,11 +226,19 @@ class Source:
         self._begin(now)
 
     def _finish(self) -> None:
-        """Capture ends."""
+        """Capture ends. What has happened until this moment is looked at once more, so that a gap can say so."""
         now = int(time.monotonic() * 1000)
         if self._held is not None:
+            if self._told:
+                self._drain(self._held, now)
             self._take(self._held.finish(now))
         self._end(now)
+
+    def _drain(self, held: Held, now: int) -> None:
+        """Read what has gathered; what is later than ``now`` is none of ours."""
+        with contextlib.suppress(Unavailable):  # lost at the end is no longer of interest
+            batch = self._capture.read()
+            held.put(Batch([event for event in batch.events if event[0] <= now], min(batch.until, now)))
 
     def _end(self, ms: int) -> None:
         if self._rest.since is not None:
