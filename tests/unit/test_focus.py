@@ -72,7 +72,8 @@ def test_what_is_missing_has_a_word_and_every_word_says_what_it_costs(monkeypatc
     assert lacking(None, None, None) == ["library", "windows"]
     bus = Bus(None, None)
     assert lacking(None, bus, None) == ["accessibility", "windows"]
-    assert {"library", "session-bus", "accessibility", "windows"} == set(attention.LACKS)
+    assert lacking(None, None, None, lambda: Safety.UNANSWERED) == ["fields", "windows"]
+    assert {"library", "session-bus", "accessibility", "fields", "windows"} == set(attention.LACKS)
     assert all("so " in said for said in attention.LACKS.values())
 
 

@@ -6,6 +6,7 @@ record of 16 bytes: three enums, three flags and a time. Names of applications e
 ``windows``        the focused window of an X display, and clicks by their time alone
 ``sway``           the same under the Wayland compositor sway, without clicks
 ``accessibility``  AT-SPI: the focused element's role, the role under a point
+``fields``         what macOS and Windows say of the focused field
 ``locks``          screen lockers and logind
 ``bus``            the D-Bus client under the two, which never waits
 ``watching``       the one place that joins them and writes attention records

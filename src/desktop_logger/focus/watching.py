@@ -20,6 +20,7 @@ from desktop_logger.records.classes import Category, Role, Safety
 from .accessibility import Accessibility
 from .applications import LOCKERS, PROMPTS, Rule, is_one_of
 from .bus import Bus
+from .fields import Field, of_this_system
 from .locks import Logind, Savers
 from .roles import role_of
 from .sway import Sway
@@ -31,14 +32,19 @@ STOOD_STILL_S = 2.0
 _SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 
 
-def lacking(windows: Windows | Sway | None, session: Bus | None, access: Accessibility | None) -> list[str]:
+def lacking(
+    windows: Windows | Sway | None, session: Bus | None, access: Accessibility | None, field: Field | None = None
+) -> list[str]:
     """Why less is known than could be.
 
+    ``fields``: only the system itself tells of password fields, and of nothing else.
     ``library``, ``session-bus``, ``accessibility``: nobody tells what a field is, nor the role under a click.
     ``windows``: nobody tells which application is in front.
     """
     found = []
-    if session is None:
+    if field is not None:
+        found.append("fields")
+    elif session is None:
         from importlib.util import find_spec
 
         found.append("session-bus" if find_spec("jeepney") else "library")
@@ -50,8 +56,10 @@ def lacking(windows: Windows | Sway | None, session: Bus | None, access: Accessi
 class Watching:
     """Everything that observes, opened once, before the process gives up its right to open."""
 
-    def __init__(self, windows: Windows | Sway | None, session: Bus | None, system: Bus | None) -> None:
-        self.windows = windows
+    def __init__(
+        self, windows: Windows | Sway | None, session: Bus | None, system: Bus | None, field: Field | None = None
+    ) -> None:
+        self.windows, self._field = windows, field
         self.access = Accessibility.open(session)
         self._locks: list[Savers | Logind] = []
         self._buses = [bus for bus in (session, system) if bus is not None]
@@ -61,7 +69,7 @@ class Watching:
             self._locks.append(Logind(system))
         if self.access is not None:
             self._buses.append(self.access.bus)
-        self.lacks = lacking(windows, session, self.access)
+        self.lacks = lacking(windows, session, self.access, field)
         """What is missing here, in closed words."""
         self._rule: Rule | None = None
         self._out = -1
@@ -82,7 +90,7 @@ class Watching:
         if wayland and os.environ.get("SWAYSOCK"):
             with contextlib.suppress(OSError):
                 windows = Sway()
-        return cls(windows, Bus.open("SESSION"), Bus.open(_SYSTEM_BUS))
+        return cls(windows, Bus.open("SESSION"), Bus.open(_SYSTEM_BUS), of_this_system())
 
     def attend(self, rule: Rule, out: int) -> None:
         """Begin to tell about the focus, under this rule, to this descriptor."""
@@ -175,7 +183,7 @@ class Watching:
         """What holds now; ``None`` while somebody has still to answer."""
         names = focused.names if focused is not None else ()
         locks = [lock.locked() for lock in self._locks]
-        safety = self.access.verdict() if self.access is not None else Safety.UNANSWERED
+        safety = self.access.verdict() if self.access is not None else self._asked()
         if is_one_of(names, PROMPTS):
             safety = Safety.UNSAFE
         if safety is None or None in locks:
@@ -192,6 +200,10 @@ class Watching:
         if any(locks) or is_one_of(names, LOCKERS):
             flags |= attention.LOCKED
         return safety, rule.category(names), flags
+
+    def _asked(self) -> Safety:
+        """What the system itself says of the focused field, where it says anything."""
+        return self._field() if self._field is not None else Safety.UNANSWERED
 
     def _may_point(self, rule: Rule) -> bool:
         """Whether what lies under the pointer, which gets clicks and scrolling, may be recorded too."""

@@ -34,6 +34,8 @@ LACKS = {
     "library": f"no library for the desktop's bus, so {UNTOLD} (pip install 'desktop-logger[desktop]')",
     "session-bus": f"no session bus, so {UNTOLD}",
     "accessibility": f"no accessibility bus, so {UNTOLD} (install at-spi2-core)",
+    "fields": "only the system tells of password fields, and never that a field is none, so what is typed is kept in "
+    "coarse form at most, or not at all, as the policy says; and no role under a click",
     "windows": "nobody tells which program is in front (Wayland), so a list of programs cannot be kept, and no "
     "category is known",
 }
