@@ -78,7 +78,7 @@ class Accessible:
 
 
 class Answering:
-    """The application as a process. ``name`` is what it calls itself."""
+    """The application as a process. ``name`` is what it calls itself; empty: it does not."""
 
     def __init__(self, display: str, address: str, name: str = "answering") -> None:
         env = {variable: value for variable, value in os.environ.items() if variable != "WAYLAND_DISPLAY"} | {
@@ -140,7 +140,8 @@ class _Application:
             LEFT, TOP, WIDTH, HEIGHT, 0, screen.root_depth, X.InputOutput, X.CopyFromParent,
             event_mask=X.KeyPressMask | X.ButtonPressMask | X.StructureNotifyMask, background_pixel=screen.white_pixel,
         )  # fmt: skip
-        self.window.set_wm_class(name, name.capitalize())
+        if name:
+            self.window.set_wm_class(name, name.capitalize())
         self.window.set_wm_name("a window")
         self.window.map()
         self.display.sync()

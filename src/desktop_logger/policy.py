@@ -193,8 +193,8 @@ class Applications(Model):
     """Which applications are recorded; input into any other is a gap, and nothing of it is kept.
 
     A name is what an application calls itself (the words of WM_CLASS, or the app id), in small letters; ``*`` at one
-    end stands for anything. Where nobody can say which one is in front (Wayland), ``allow`` lets nothing through, and
-    ``deny`` what ``unanswered`` says.
+    end stands for anything. Where nobody can say which one is in front (Wayland, or a window without a
+    name), ``allow`` lets nothing through, and ``deny`` what ``unanswered`` says.
     """
 
     mode: Literal["all", "allow", "deny"] = "allow"

@@ -194,6 +194,24 @@ def test_what_may_not_be_recorded_is_told_as_such(
     assert answering
 
 
+def test_a_window_that_calls_itself_nothing_may_be_one_of_the_list(
+    display: str, accessible: str, xdotool: Callable[..., str]
+) -> None:
+    nameless = Answering(display, accessible, "")
+    xdotool("mousemove", 400, 200)
+    try:
+        for mode, safety, flags in (
+            ("all", Safety.SAFE, FINE), ("deny", Safety.UNANSWERED, FINE), ("allow", Safety.SAFE, 0),
+        ):  # fmt: skip
+            one = Watched(ALL._replace(applications=Applications(mode, () if mode == "all" else ("answering",))))
+            try:
+                one.becomes(safety, flags, category=Category.OTHER)
+            finally:
+                one.end()
+    finally:
+        nameless.end()
+
+
 def test_a_password_prompt_is_known_by_its_name(display: str, accessible: str) -> None:
     prompt = Answering(display, accessible, "pinentry-gtk-2")
     one = Watched()

@@ -190,12 +190,12 @@ class Watching:
             return None
         if safety == Safety.SAFE and self.windows is not None and not self.windows.vouches:
             safety = Safety.UNANSWERED
+        denies = rule.applications.mode == "deny"
+        if denies and not names and safety is Safety.SAFE:
+            safety = Safety.UNANSWERED  # nobody says which application it is: it may be one of the list
         flags = 0
-        if focused is None and rule.applications.mode == "deny":
-            # Nobody can say which application it is: it may be one of the list, so no more than where nobody answers.
-            flags |= attention.ALLOWED
-            safety = Safety.UNANSWERED if safety is Safety.SAFE else safety
-        elif rule.allows(names if focused is not None else None) and self._may_point(rule):
+        allowed = denies if focused is None else rule.allows(names) and self._may_point(rule)
+        if allowed or rule.allows_all:
             flags |= attention.ALLOWED
         if any(locks) or is_one_of(names, LOCKERS):
             flags |= attention.LOCKED

@@ -175,7 +175,7 @@ class Windows:
         return Focused((), self._pid(window))
 
     def _named(self, window: Any, names: tuple[str, ...]) -> Focused:
-        return Focused(tuple(dict.fromkeys(name.lower() for name in names)), self._pid(window))
+        return Focused(tuple(dict.fromkeys(name.lower() for name in names if name)), self._pid(window))
 
     def _pid(self, window: Any) -> int | None:
         """The process behind a window, as the server knows it."""
