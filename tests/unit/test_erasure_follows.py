@@ -130,6 +130,26 @@ def test_a_recall_that_was_interrupted_is_finished(two: tuple[Subject, Subject],
     assert [one["kind"] for one in entries(gone)][-2:] == ["erasure.requested", "consent.withdrawn"]
 
 
+def test_a_request_that_names_somebody_elses_bundles_takes_nothing_of_theirs(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    """Header digests can be read off any bundle: whoever can put a file into an outbox could name them."""
+    _, other = two
+    out = str(tmp_path / "out")
+    first = organisation.export(out, other.outbox)
+    bundles = sorted(Path(other.outbox).glob("*.bundle"))
+    named = [bundle.parse(path.read_bytes()) for path in bundles]
+    segments = [str(one["segment"]) for one in lineage.read_lineage(organisation.folder, str(first.export))["sessions"]]
+    forged = bundle.write_erasure(Signer.generate(), segments, [one.digest for one in named])
+    Path(other.outbox, "0" * 32 + bundle.ERASURE_SUFFIX).write_bytes(forged)
+    again = organisation.export(str(tmp_path / "again"), other.outbox)
+    assert (again.erasures, again.rows, again.refused) == (1, first.rows, ())
+    done = organisation.erase(other.outbox)
+    assert (done.exports, done.bundles, done.missing) == ((), 0, ())
+    assert sorted(Path(other.outbox).glob("*.bundle")) == bundles
+    assert datasets.read_card(out)["rows"] == first.rows
+
+
 def test_before_an_answer_the_month_runs(two: tuple[Subject, Subject], organisation: Organisation) -> None:
     gone, _ = two
     purged(gone)

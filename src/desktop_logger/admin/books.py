@@ -127,7 +127,8 @@ class Books:
             for subject, number in self.db.execute(
                 "SELECT subject, COUNT(*) FROM bundles b WHERE fresh = 1 AND prev <> ? AND prev NOT IN"
                 " (SELECT digest FROM bundles WHERE fresh) AND prev NOT IN (SELECT digest FROM lineage.sessions)"
-                " AND prev NOT IN (SELECT digest FROM temp.gone) GROUP BY subject ORDER BY subject",
+                " AND NOT EXISTS (SELECT 1 FROM temp.gone x WHERE x.device = b.device AND x.digest = b.prev)"
+                " GROUP BY subject ORDER BY subject",
                 (FIRST,),
             )
         ]

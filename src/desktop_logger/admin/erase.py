@@ -198,23 +198,25 @@ def _mark_stale(models: Collection[Trained]) -> None:
             trained.mark_stale(os.path.dirname(one.path), [one.dataset])
 
 
-def _built_before(folder: Folder, gone: frozenset[str]) -> set[str]:
+def _built_before(folder: Folder, gone: frozenset[tuple[str, str]]) -> set[str]:
     """Exports that held bundles of these digests, whether they were rewritten now or by a run that was interrupted."""
     with lineage.opened(lineage.path_of(folder)) as connection:
         connection.execute("CREATE TEMP TABLE named (digest TEXT)")
-        connection.executemany("INSERT INTO temp.named VALUES (?)", ((one,) for one in gone))
+        connection.executemany("INSERT INTO temp.named VALUES (?)", ((digest,) for _, digest in gone))
         rows = connection.execute(
-            "SELECT DISTINCT export FROM sessions WHERE digest IN (SELECT digest FROM temp.named)"
+            "SELECT DISTINCT export FROM sessions WHERE erased AND digest IN (SELECT digest FROM temp.named)"
         )
         return {str(export) for (export,) in rows}
 
 
-def _delete_bundles(sources: Collection[str], gone: frozenset[str]) -> int:
-    """Bundles of erased segments would still open for us: they go."""
-    deleted = 0
+def _delete_bundles(sources: Collection[str], gone: frozenset[tuple[str, str]]) -> int:
+    """Bundles of erased segments would still open for us: they go, if the device that asks is the one that signed."""
+    deleted, devices = 0, {digest: bytes.fromhex(device) for device, digest in gone}
     for path in outboxes.bundles(sources) if gone else ():
         with suppress(IntegrityError, OSError):
-            if bundle.parse(contents_of(path, FILE_LIMIT)).digest in gone:
+            found = bundle.parse(contents_of(path, FILE_LIMIT))
+            if found.digest in devices:
+                bundle.check_signature(found, devices[found.digest])
                 places.remove(path)
                 deleted += 1
     return deleted

@@ -30,8 +30,8 @@ class Known(NamedTuple):
     """Fingerprints of registered subject identities."""
     erased: frozenset[tuple[str, str]]
     """(device key in hex, segment): never open these again."""
-    gone: frozenset[str]
-    """Header digests of bundles that carried erased segments."""
+    gone: frozenset[tuple[str, str]]
+    """(device key in hex, header digest) of bundles that carried erased segments; a request binds its own device's."""
     requests: frozenset[str]
     """Ids of erasure requests that were noted."""
     carried_out: frozenset[str]
@@ -93,7 +93,7 @@ class Ledger:
         """Everything an export must remember."""
         subjects: set[str] = set()
         erased: set[tuple[str, str]] = set()
-        gone: set[str] = set()
+        gone: set[tuple[str, str]] = set()
         requests: set[str] = set()
         carried_out: set[str] = set()
         exports: set[str] = set()
@@ -104,7 +104,7 @@ class Ledger:
                 subjects.discard(entry["subject"])
             elif entry["kind"] == "erasure.noted":
                 erased.update((entry["device"], segment) for segment in entry["segments"])
-                gone.update(entry["bundles"])
+                gone.update((entry["device"], digest) for digest in entry["bundles"])
                 requests.add(entry["request"])
             elif entry["kind"] == "erased":
                 carried_out.update(entry["requests"])

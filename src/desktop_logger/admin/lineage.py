@@ -74,11 +74,11 @@ def opened(path: str, tables: str = _TABLES) -> Iterator[sqlite3.Connection]:
 
 
 def put_known(connection: sqlite3.Connection, known: Known) -> None:
-    """What was erased, as temporary tables: ``erased(device, segment)`` and ``gone(digest)``."""
+    """What was erased, as temporary tables: ``erased(device, segment)`` and ``gone(device, digest)``."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS erased (device TEXT, segment TEXT)")
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS gone (digest TEXT PRIMARY KEY)")
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS gone (device TEXT, digest TEXT, PRIMARY KEY (device, digest))")
     connection.executemany("INSERT INTO temp.erased VALUES (?, ?)", known.erased)
-    connection.executemany("INSERT OR IGNORE INTO temp.gone VALUES (?)", ((one,) for one in known.gone))
+    connection.executemany("INSERT OR IGNORE INTO temp.gone VALUES (?, ?)", known.gone)
 
 
 def affected(folder: Folder, known: Known) -> list[Affected]:
@@ -89,7 +89,8 @@ def affected(folder: Folder, known: Known) -> list[Affected]:
         rows = connection.execute(
             "SELECT s.export, e.out, e.state, s.session FROM sessions s JOIN exports e USING (export)"
             " WHERE NOT s.erased AND ("
-            "s.digest IN (SELECT digest FROM temp.gone) OR EXISTS (SELECT 1 FROM temp.erased x"
+            "EXISTS (SELECT 1 FROM temp.gone x WHERE x.device = s.device AND x.digest = s.digest) OR"
+            " EXISTS (SELECT 1 FROM temp.erased x"
             " WHERE x.device = s.device AND x.segment = s.segment)) ORDER BY s.export, s.session"
         )
         for export, out, state, session in rows:

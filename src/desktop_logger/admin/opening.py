@@ -133,8 +133,6 @@ def accept(path: str, expected: Expected) -> Accepted:
     known, reader = expected.known, expected.reader
     # 1. format
     bundle = load(path)
-    if bundle.digest in known.gone:
-        raise Refused("erased at the person's request")
     # 2. addressed to us
     me = fingerprint(reader.public)
     contents = format_.open_contents(bundle, me, reader)
@@ -162,7 +160,7 @@ def accept(path: str, expected: Expected) -> Accepted:
     device = receipts.unbase64(subject.device, 32, "parties.subject.device")
     format_.check_signature(bundle, device)
     # 7. not erased, not over
-    if (device.hex(), manifest.segment) in known.erased:
+    if (device.hex(), manifest.segment) in known.erased or (device.hex(), bundle.digest) in known.gone:
         raise Refused("erased at the person's request")
     if expected.today > manifest.delete_after:
         raise Refused(f"its time was over on {manifest.delete_after}: delete it")
