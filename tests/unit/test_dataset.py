@@ -405,8 +405,21 @@ def test_the_card_says_what_the_profile_was_measured_to_tell(tmp_path: Path, org
     (person,) = people(tmp_path, organisation, 1)
     organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
     card = datasets.read_card(str(tmp_path / "out"))
-    assert list(card["leakage"]["limits"]) == ["coarse"]
-    assert "| coarse | recognised, 500 keys | at most" in (tmp_path / "out" / "README.md").read_text()
+    told = card["leakage"]
+    assert list(told["limits"]) == ["coarse"]
+    assert len(told["figures"]) > 20
+    assert {one["metric"] for one in told["figures"]} <= set(told["limits"]["coarse"])
+    shown = (tmp_path / "out" / "README.md").read_text()
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs", "reference", "leakage.md"), encoding="utf-8") as file:
+        published = [line.strip("| \n").split(" | ") for line in file if " | coarse | " in line]
+    for metric, _, value, interval, _, _ in published:
+        limit = told["limits"]["coarse"][metric]
+        side, bound = next(iter(limit.items()))
+        assert f"| coarse | {metric} | {value} | {interval} | {side.replace('_', ' ')} {bound:g} |" in shown
+        assert re.search(
+            rf"\| coarse \| {re.escape(metric)} \| {re.escape(value)} \| {re.escape(interval)} \| at ", shown
+        )
 
 
 def counted(rows: Any, name: str) -> dict[str, int]:

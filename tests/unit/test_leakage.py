@@ -559,6 +559,16 @@ def test_the_published_figures_are_within_the_budget() -> None:
     assert {metric for _, metric in asked - measured} <= set(unmeasured)
 
 
+def test_the_file_that_ships_holds_the_table_of_the_page() -> None:
+    with open(os.path.join(ROOT, "docs", "reference", "leakage.md"), encoding="utf-8") as file:
+        page = file.read()
+    with open(os.path.join(ROOT, *report.FIGURES), encoding="utf-8") as file:
+        assert file.read() == report.shipped(page)
+    told = json.loads(report.shipped(page))
+    assert {row[1] for row in told["figures"]} == set(PROFILES)
+    assert re.fullmatch(r"\d+ \w+ 20\d\d", told["measured"])
+
+
 def test_volunteers_typing_is_read_from_replay_files(tmp_path: Path) -> None:
     for name, keys in (("ann.1.jsonl", "ab"), ("ann.2.jsonl", "c"), ("bob.1.jsonl", "d")):
         lines = [

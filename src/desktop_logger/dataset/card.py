@@ -23,6 +23,7 @@ from .tally import Tally
 
 LEAKAGE = "no figures ship with this version; see the consent notice for those that were shown"
 _BUDGET = ("config", "leakage-budget.toml")
+_FIGURES = ("config", "leakage-figures.json")
 
 
 class Terms(NamedTuple):
@@ -74,26 +75,33 @@ def card(
 
 
 def leakage(profiles: list[str]) -> dict[str, Any]:
-    """What the profiles were measured to tell at most, as the limits that ``make leakage`` holds them to."""
-    found: dict[str, Any] = {"measured": LEAKAGE, "limits": {}}
+    """What attacks reached on the profiles of these sessions, and the limits that ``make leakage`` holds that to."""
+    found: dict[str, Any] = {"measured": LEAKAGE, "figures": [], "limits": {}}
     try:
         with open(shipped(*_BUDGET), "rb") as file:
             limits = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError):
+        with open(shipped(*_FIGURES), encoding="utf-8") as text:
+            figures = json.load(text)
+    except (OSError, ValueError):
         return found
     found["limits"] = {name: limits[name] for name in sorted(profiles) if name in limits}
-    found["measured"] = "keyboard only, by our own attackers, so lower bounds (docs/reference/leakage.md)"
+    rows = [dict(zip(figures["columns"], row, strict=True)) for row in figures["figures"]]
+    found["figures"] = [row for name in found["limits"] for row in rows if row["profile"] == name]
+    found["measured"] = (
+        f"keyboard only, by our own attackers, {figures['measured']}, so lower bounds (docs/reference/leakage.md)"
+    )
     return found
 
 
 def leaked(facts: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
-    lines = [
-        f"| {profile} | {what} | {'at most' if 'at_most' in bound else 'at least'} {next(iter(bound.values()))} |"
-        for profile, limits in facts["leakage"]["limits"].items()
-        for what, bound in limits.items()
-    ]
-    return "\n".join(["| profile | what an attacker got | limit |", "|---|---|---|", *lines]) if lines else ""
+    lines = []
+    for row in facts["leakage"]["figures"]:
+        bound = facts["leakage"]["limits"][row["profile"]].get(row["metric"], {})
+        limit = ", ".join(f"{side.replace('_', ' ')} {value:g}" for side, value in bound.items())
+        lines.append(f"| {row['profile']} | {row['metric']} | {row['value']} | {row['95 % interval']} | {limit} |")
+    head = ["| profile | what was tried | reached | 95 % interval | limit |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *lines]) if lines else ""
 
 
 def counted(tally: Tally, subjects: int) -> dict[str, Any]:

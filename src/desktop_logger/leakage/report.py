@@ -1,14 +1,16 @@
-"""The figures as a table, as ``docs/reference/leakage.md`` and as a plot of what is lost against what still tells."""
+"""The figures as a table, as ``docs/reference/leakage.md`` with its plot, and as the file that data cards quote."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Sequence
 
 from desktop_logger.records import capacity
 from desktop_logger.records.profiles import PROFILES
 
-from .measuring import GUESSING, Figure, Missing
+from .measuring import GUESSING, Figure, Missing, Sizes
 
 PERCENT = ("recognised", "among", "equal", "first word", "next action right", "pauses", "pointer")
 
@@ -32,7 +34,7 @@ def table(figures: Sequence[Figure], missing: Sequence[Missing], *, markdown: bo
     chance = {one.metric: one.value for one in figures if one.profile == GUESSING}
     for one in sorted(figures, key=lambda f: (metrics.index(f.metric), order.get(f.profile, -1))):
         open_ended = one.profile != GUESSING and one.low <= chance.get(one.metric, -1.0)
-        between = f"{shown(one.metric, one.low)} to {shown(one.metric, one.high)}"
+        between = f"{shown(one.metric, one.low)} to {shown(one.metric, one.high)}" if one.people > 1 else "one person"
         value = "inconclusive" if open_ended else shown(one.metric, one.value)
         rows += [(one.metric, one.profile, value, between, str(one.people), f"{one.cases:,}")]
     rows += [(f"{gap.section}: NOT MEASURED", "", gap.reason, "", "", "") for gap in missing]
@@ -98,7 +100,7 @@ _OF_SOME = {
 
 
 def write(root: str, figures: Sequence[Figure], day: str) -> None:
-    """Write the page and the plot of a run that ended on ``day`` into a checkout."""
+    """Write the page, the plot and the file that ships, of a run that ended on ``day``, into a checkout."""
     absent = [word for word in _OF_SOME if not any(word in one.metric for one in figures)]
     lines = [
         _HEAD.rstrip("\n"),
@@ -113,8 +115,9 @@ def write(root: str, figures: Sequence[Figure], day: str) -> None:
         "",
         "## What attacks reached",
         "",
-        f"All sections by the same code, ended on {day}. The noise of `counts` is drawn anew in each run, so its",
-        "figures move within their intervals; the others come out the same again (of networks on one machine only).",
+        f"All sections by the same code, ended on {day}. The noise of `counts` comes from a seed here, so all figures",
+        "come out the same again (of networks on one machine only); what is recorded takes it from the system. Who is",
+        f"recognised under `counts` is the mean over {Sizes().noises} draws of its noise; one draw may be luckier.",
         "",
         *table(figures, [], markdown=True),
         "",
@@ -125,7 +128,23 @@ def write(root: str, figures: Sequence[Figure], day: str) -> None:
     ]
     with open(os.path.join(root, "docs", "reference", "leakage.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
+    with open(os.path.join(root, *FIGURES), "w", encoding="utf-8") as file:
+        file.write(shipped("\n".join(lines)))
     plot(os.path.join(root, "docs", "reference", "leakage.png"), figures)
+
+
+FIGURES = ("config", "leakage-figures.json")
+"""Where the file that ships lies in a checkout."""
+
+
+def shipped(page: str) -> str:
+    """The table of the page for programs: what was measured under each profile, as people read it, one a line."""
+    cells = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    head = next(row for row in cells if row[0] == "metric")
+    rows = [json.dumps(row, ensure_ascii=False) for row in cells if len(row) == len(head) and row[1] in PROFILES]
+    day = re.search(r"ended on (\d+ \w+ \d{4})", page)
+    top = f'{{"measured": "{day[1] if day else ""}",\n"columns": {json.dumps(head)},\n"figures": [\n'
+    return top + ",\n".join(rows) + "\n]}\n"
 
 
 def plot(path: str, figures: Sequence[Figure]) -> None:
