@@ -582,6 +582,32 @@ def test_volunteers_typing_is_read_from_replay_files(tmp_path: Path) -> None:
         volunteers.typing(str(tmp_path / "nothing"))
 
 
+@pytest.mark.parametrize(("people", "keys"), [(1, 900), (3, 60)])
+def test_too_few_people_and_too_little_typing_are_said_in_words(people: int, keys: int) -> None:
+    some = synthetic.writers(people, keys)
+    figures, missing = measuring.measure(lambda: some, measuring.QUICK, lambda _: None)
+    assert figures == []
+    reasons = {one.section: one.reason for one in missing}
+    assert reasons["text"] == "fewer than two people with 120 key presses of text each"
+    assert "two people with 300 key presses" in reasons["identity"]
+    assert "five people with 300 key presses" in reasons["utility"]
+
+
+def test_what_little_typing_cannot_tell_is_marked_and_one_person_has_no_interval() -> None:
+    known = measuring.readers(synthetic.writers(2, 260), measuring.QUICK)
+    sections = {
+        "text": lambda: measuring.reading(known, measuring.QUICK),
+        "words": lambda: measuring.first_words(known._replace(test=[]), measuring.QUICK),
+        "passwords": lambda: measuring.secrets_typed(known._replace(test=[]), measuring.QUICK),
+    }
+    figures, missing = measuring.run(sections, lambda _: None)
+    assert {one.metric for one in figures} == {"keys, bits each", "letters, bits each"}
+    said = {"text": "twelve runs of four keys", "words": "no run begins with a word", "passwords": "200 pauses"}
+    assert [said[one.section] in one.reason for one in missing] == [True] * 3
+    lines = report.table(figures, missing, markdown=False)
+    assert sum("one person" in line for line in lines) == len(figures)
+
+
 def test_volunteers_presses_are_those_that_the_program_records(tmp_path: Path) -> None:
     """Shift, autorepeat and what is typed into something secure make nothing; a command is no text."""
     lines = [

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from desktop_logger.errors import Unavailable
 from desktop_logger.records.classes import KeyClass
 from desktop_logger.records.layout import PRESSES, TYPING, U16, signed
 from desktop_logger.records.profiles import (
@@ -115,6 +116,8 @@ def bits_taken(
     """For each profile, the bits taken off the rank of each drawn password; ``length`` is knowing its length."""
     chance = random.Random(seed)  # noqa: S311 - the same draws every time
     pools = [pool for pool in (pauses(writer) for writer in writers) if len(pool[-1, -1]) > 200]
+    if not pools:
+        raise Unavailable("nobody has 200 pauses within a word to type passwords with")
     found: dict[str, list[float]] = {name: [] for name in (*(one.name for one in PROFILES), "length", "none")}
     for _ in range(draws):
         number = chance.choice(known.small)

@@ -87,6 +87,10 @@ def of_writers(metric: str, profile: str, values: Array, cases: int) -> Figure:
     return Figure(metric, profile, float(values.mean()), low, high, len(values), cases)
 
 
+LEAST_READ = 120
+"""Presses of text that a person must have to be read at all: as many as the recurrent network takes at once."""
+
+
 class Readers(NamedTuple):
     """What the attacker on text knows: the language (3-grams), the pauses, and whose typing is left to try."""
 
@@ -99,8 +103,13 @@ class Readers(NamedTuple):
 
 
 def readers(writers: Sequence[Typing], sizes: Sizes, others: Sequence[Typing] = ()) -> Readers:
-    """Learn language and pauses from some writers (and ``others``); hold the rest out."""
-    known = _typing_only(writers)
+    """Learn language and pauses from some writers (and ``others``); hold the rest out.
+
+    Raises ``Unavailable`` where there is nobody to learn from, or nothing to read.
+    """
+    known = [one for one in _typing_only(writers) if len(one.times) >= LEAST_READ]
+    if len(known) + len(others) < 2 or not known:
+        raise Unavailable(f"fewer than two people with {LEAST_READ} key presses of text each")
     random.Random(5).shuffle(known)  # noqa: S311 - the same people are held out every time
     held = min(sizes.held, max(len(known) // 3, 1))
     learners = [*known[held:], *_typing_only(others)]
@@ -148,6 +157,10 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
     stamps = [one.times for one in known.test]
     for profile, coarse in ((BURSTS, False), (COARSE, True)):
         parts = text.durations(known.train, full, stamps, buckets=coarse)
+        if not parts:
+            raise Unavailable(
+                "nobody has twelve runs of four keys, which is needed to ask what durations say of letters"
+            )
         value, cases = text.duration_bits(parts)
         chosen = (np.random.default_rng(seed).integers(0, len(parts), len(parts)) for seed in range(200))
         draws = [text.duration_bits([parts[n] for n in some.tolist()])[0] for some in chosen]
@@ -171,9 +184,11 @@ def prose(folder: str, sizes: Sizes) -> Iterator[Figure]:
 
 def first_words(known: Readers, sizes: Sizes) -> Iterator[Figure]:
     """The first word of a run, among 1, 10 and 100 guesses."""
-    vocabulary = words.vocabulary(data.french_words(8000), known.train)
     full = [text.encode(one.times, one.symbols) for one in known.test]
     slots = words.slots(full)
+    if not slots:
+        raise Unavailable("no run begins with a word")
+    vocabulary = words.vocabulary(data.french_words(8000), known.train)
     slots = random.Random(1).sample(slots, min(sizes.slots, len(slots)))  # noqa: S311 - the same every time
     left = words.rests(known.train)
     after = {number: words.backward(full[number], known.model, known.timing) for number in {s.writer for s in slots}}
@@ -273,9 +288,9 @@ def reading_again(known: Readers, sizes: Sizes) -> Iterator[Figure]:
 
 def recognising_again(writers: Sequence[Typing], sizes: Sizes) -> Iterator[Figure]:
     """Who it was, by a recurrent network that makes a direction of each window."""
-    from . import recurrent
-
     people = _with_enough(writers, sizes)
+    from . import recurrent  # after what may be missing for another reason: loading PyTorch takes seconds
+
     volume = max(one for one in sizes.volumes if one <= 500)
     for profile in PROFILES.values():
         makers = _makers(profile, sizes)

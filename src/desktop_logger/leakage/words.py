@@ -61,7 +61,7 @@ def vocabulary(general: dict[str, float], train: Sequence[Encoded]) -> Vocabular
                     theirs[tuple(word)] += 1
                 word = []
     known = {word: count for word, count in theirs.items() if count > 1}
-    seen = sum(known.values())
+    seen = sum(known.values()) or 1
     words = set(mixed) | set(known)
     return Vocabulary({word: mixed.get(word, 0.0) / total / 2 + known.get(word, 0) / seen / 2 for word in words})
 
