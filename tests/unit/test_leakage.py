@@ -502,6 +502,8 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None
     kept.forget()
     assert not os.path.exists(path)
     assert keeping.digest(measuring.Sizes()) != keeping.digest(measuring.QUICK)
+    folder = os.path.dirname(keeping.__file__)
+    assert all(os.path.exists(os.path.join(folder, name)) for name in keeping._WITHOUT)
 
 
 def test_without_the_typing_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
