@@ -1,8 +1,9 @@
 """The control socket: how the command line and the supervisor talk, and how recording ends without an answer.
 
-A Unix socket in the run folder (0700); both ends check that the other runs under the same account. One request
-and one answer a connection, each one line of JSON of at most 4 KiB; the verbs are a closed set. Stopping never
-depends on an answer: a supervisor that does not answer in 300 ms is ended by process id.
+A Unix socket in the run folder (0700); both ends check that the other runs under the same account. On Windows a named
+pipe stands for it (``pipe``, ``serving``). One request and one answer a connection, each one line of JSON of at most
+4 KiB; the verbs are a closed set. Stopping never depends on an answer: a supervisor that does not answer in 300 ms is
+ended by process id.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
@@ -39,11 +41,24 @@ ROLES = ("supervisor", "capture", "writer", "indicator")
 
 
 def _address(home: Home) -> tuple[str, int | None]:
-    """The socket's path, through ``/proc/self/fd`` where it is too long for a socket address (108 bytes)."""
+    """The socket's path, through ``/proc/self/fd`` where it is too long for an address; on Windows the pipe's."""
+    if sys.platform == "win32":
+        from . import pipe
+
+        return pipe.name(home), None
     if len(os.fsencode(home.socket)) < 100:
         return home.socket, None
     folder = os.open(home.run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     return f"/proc/self/fd/{folder}/{os.path.basename(home.socket)}", folder
+
+
+def _connection() -> Any:
+    """A socket, or what stands for one on Windows, which looks itself who is at the other end."""
+    if sys.platform != "win32":
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    from . import pipe
+
+    return pipe.Connection()
 
 
 def listen(home: Home) -> socket.socket:
@@ -111,8 +126,6 @@ def ask(home: Home, request: dict[str, Any], timeout: float = ANSWER_S) -> dict[
     takes longer than that, and then has five seconds. Raises ``Unavailable`` when nobody answers.
     """
     absent = Unavailable("nothing is running", "Start with: desktop-logger start")
-    if not hasattr(socket, "AF_UNIX"):
-        raise absent  # on Windows recording does not start
     try:
         path, folder = _address(home)
     except OSError:
@@ -138,11 +151,11 @@ def _exchange(path: str, line: bytes, until: float) -> bytes:
     later before this line reached it. Raises ``TimeoutError``, and ``OSError`` where nobody listens.
     """
     while (left := until - time.monotonic()) > 0:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with _connection() as connection:
             connection.settimeout(left)
             try:
                 connection.connect(path)
-                if peer_uid(connection) != os.getuid():
+                if hasattr(os, "getuid") and peer_uid(connection) != os.getuid():
                     raise Refused("the control socket belongs to another account")
                 connection.sendall(line)
                 received = connection.recv(FRAME_BYTES)

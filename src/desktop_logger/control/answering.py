@@ -23,6 +23,20 @@ Do = Callable[[str, int | None, str], dict[str, Any]]
 """Verb, seconds, and the task or outcome of ``begin`` and ``end``; the answer."""
 
 
+def answer(data: bytes, do: Do, say: Callable[[bytes], object]) -> None:
+    """Answer one frame; what does not end in a newline is none, and gets no answer."""
+    if not data.endswith(b"\n"):
+        return
+    try:
+        request = control.parse(data)
+        if request["verb"] in SLOW:
+            say(control.WAIT)
+        done = do(request["verb"], request.get("seconds"), request.get("task") or request.get("outcome") or "")
+    except DesktopLoggerError as error:
+        done = {"error": error.message, "hint": error.hint, "status": error.exit_status}
+    say(json.dumps(done).encode() + b"\n")
+
+
 class Answering:
     """Listens, reads one line a client, answers, closes.
 
@@ -57,19 +71,7 @@ class Answering:
     def _answer(self, client: socket.socket) -> None:
         if control.peer_uid(client) != os.getuid():
             return
-        data = client.recv(control.FRAME_BYTES)
-        if not data.endswith(b"\n"):
-            return
-        try:
-            request = control.parse(data)
-            if request["verb"] in SLOW:
-                client.sendall(control.WAIT)
-            answer = self.do(
-                request["verb"], request.get("seconds"), request.get("task") or request.get("outcome") or ""
-            )
-        except DesktopLoggerError as error:
-            answer = {"error": error.message, "hint": error.hint, "status": error.exit_status}
-        client.sendall(json.dumps(answer).encode() + b"\n")
+        answer(client.recv(control.FRAME_BYTES), self.do, client.sendall)
 
     def expire(self, now: float) -> None:
         """Drop clients that have said nothing."""
