@@ -46,7 +46,7 @@ packages() {
     set -- Xvfb:xvfb xdotool:xdotool openbox:openbox xterm:xterm setxkbmap:x11-xkb-utils xprop:x11-utils
     [ "$what" = soak ] && set -- "$@" chromium:chromium # 0.4 GB
     if [ "$what" != demo ]; then
-        set -- "$@" sudo:sudo pkexec:pkexec sway:sway wtype:wtype gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
+        set -- "$@" sudo:sudo pkexec:pkexec sway:sway wtype:wtype Xwayland:xwayland gnome-keyring-daemon:gnome-keyring Xephyr:xserver-xephyr xrandr:x11-xserver-utils dbus-run-session:dbus dbus-launch:dbus-x11 systemd-analyze:systemd
     fi
     wanted=$(missing "$@")
     if [ "$what" != demo ]; then

@@ -8,7 +8,8 @@ back when another session becomes active. Nothing is grabbed: the desktop gets i
 2. Each device is told to count our clock and to leave out what no granted scope needs.
 3. A read takes what has arrived from every device and parses it in one pass (``reports``), in one buffer.
 4. The buffer is overwritten with zeros.
-5. What the kernel threw away is a gap; so is the time in which another session is active, and, where the policy leaves
+5. Where commands may have their names, the desktop's own map says which letter lies where (``desktop_map``).
+6. What the kernel threw away is a gap; so is the time in which another session is active, and, where the policy leaves
    out what programs put in, the second in which a device that a program made has sent something.
 """
 
@@ -28,7 +29,8 @@ from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import GAP
 
 from . import Probe, evioc, reports
-from .keycodes import BUTTONS, KEYS
+from .desktop_map import DesktopMap
+from .keycodes import BUTTONS, KEYS, UNKNOWN
 from .reports import Device, Keys, Press
 
 SOCKET = "/run/desktop-logger/devices.sock"
@@ -65,7 +67,7 @@ class Evdev:
 
     def capture(self, grant: Grant) -> EvdevCapture:
         """Have the opener hand over what the granted scopes need."""
-        return EvdevCapture(grant.scopes, excludes=grant.injected == "exclude")
+        return EvdevCapture(grant.scopes, excludes=grant.injected == "exclude", names=grant.named_commands)
 
 
 def _asked(request: bytes) -> tuple[socket.socket, bytes]:
@@ -151,7 +153,7 @@ class Reader:
 class EvdevCapture:
     """An open capture: the devices, and the way to the opener."""
 
-    def __init__(self, scopes: tuple[str, ...], *, excludes: bool = False) -> None:
+    def __init__(self, scopes: tuple[str, ...], *, excludes: bool = False, names: bool = False) -> None:
         self._excludes = excludes
         self._left_out: set[int] = set()
         """Descriptors of devices that programs made, where what they send is left out."""
@@ -171,6 +173,12 @@ class EvdevCapture:
         self._link.setblocking(False)
         self._poll = select.epoll()
         self._poll.register(self._link.fileno(), select.EPOLLIN)
+        self._map: DesktopMap | None = None
+        if names and self._keyboard:
+            with contextlib.suppress(Unavailable):
+                self._map = DesktopMap()
+                self._poll.register(self._map.fileno(), select.EPOLLIN)
+                self._look_at_map(self._map)
 
     def fileno(self) -> int:
         """Readable when any device, or the opener, has something."""
@@ -190,6 +198,7 @@ class EvdevCapture:
         """Let go of the devices and of the opener; forget which keys are down."""
         for descriptor in list(self._devices):
             self._drop(descriptor)
+        self._forget_map()
         self._poll.close()
         self._link.close()
 
@@ -205,6 +214,8 @@ class EvdevCapture:
                 self._pass_over(descriptor, now, events)
             elif descriptor in self._devices:
                 self._take(descriptor, events, presses)
+            elif self._map is not None and descriptor == self._map.fileno():
+                self._look_at_map(self._map)
             else:
                 self._hear(events)
         self._keys.press(presses, events)
@@ -214,6 +225,20 @@ class EvdevCapture:
         events.sort(key=_time)
         self._tell_away(now, events)
         return Batch(events, now - SETTLE_MS)
+
+    def _look_at_map(self, asked: DesktopMap) -> None:
+        """Ask for the desktop's map, which is new or has changed; without an answer commands have no names."""
+        try:
+            self._keys.letters = asked.letters()
+        except Unavailable:
+            self._forget_map()
+
+    def _forget_map(self) -> None:
+        self._keys.letters = UNKNOWN
+        if self._map is not None:
+            self._poll.unregister(self._map.fileno())
+            self._map.close()
+            self._map = None
 
     def _take(self, descriptor: int, events: list[Event], presses: list[Press]) -> None:
         """Everything that one device has."""

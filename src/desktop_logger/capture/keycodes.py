@@ -1,12 +1,14 @@
 """Linux key codes → classes: where a key lies on the keyboard, not what a layout makes of it.
 
-A code says a place: 16 is the first letter of the upper row, whatever is printed on it. Which letter a place types is
-known to the compositor alone, and it is not asked. So all places that type are ``TEXT``, and a command has its name
-only where every layout agrees: Tab with Alt or Super, and plus, minus and zero of the keypad. The right Alt key is
+A code says a place: 16 is the first letter of the upper row, whatever is printed on it. So all places that type are
+``TEXT``, and a command has its name only where every layout agrees: Tab with Alt or Super, plus, minus and zero of the
+keypad, and what the desktop's own map says of the others (``desktop_map``), where it is known. The right Alt key is
 AltGr in most layouts and is taken for that in all: what is typed with it is text. Source: linux/input-event-codes.h.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from desktop_logger.records.classes import ALT, ALTGR, CTRL, SHIFT, SUPER, classify
 
@@ -47,20 +49,34 @@ for _keysym, _codes in _PLACES.items():
     for _code in _codes:
         _KEYSYMS[_code] = _keysym
 
-_tables: dict[tuple[int, bool], list[int]] = {}
+
+class Letters:
+    """Which letter, digit, plus or minus lies at a place, for naming commands: without Shift and with it."""
+
+    def __init__(self, plain: Mapping[int, str], shifted: Mapping[int, str]) -> None:
+        self._plain, self._shifted = plain, shifted
+        self.tables: dict[tuple[int, bool], list[int]] = {}
+        """Made when first needed: by modifiers and NumLock."""
+
+    def at(self, code: int, held: int) -> str:
+        """The one at this place, or ``""``."""
+        return (self._shifted if held & SHIFT else self._plain).get(code) or _AGREED.get(code, "")
 
 
-def table(held: int, *, numlock: bool = True) -> list[int]:
+UNKNOWN = Letters({}, {})
+
+
+def table(held: int, *, numlock: bool = True, letters: Letters = UNKNOWN) -> list[int]:
     """Code → ``class | command << 8`` while these modifiers are held; 0: no record."""
     state = (held, numlock)
-    if state not in _tables:
-        _tables[state] = [_entry(code, held, numlock=numlock) for code in range(KEYS)]
-    return _tables[state]
+    if state not in letters.tables:
+        letters.tables[state] = [_entry(code, held, letters.at(code, held), numlock=numlock) for code in range(KEYS)]
+    return letters.tables[state]
 
 
-def _entry(code: int, held: int, *, numlock: bool) -> int:
+def _entry(code: int, held: int, letter: str, *, numlock: bool) -> int:
     if code in BUTTONS or any(code in codes for codes in GAME_BUTTONS):
         return 0
     keysym = _KEYSYMS[code] if numlock else _WITHOUT_NUMLOCK.get(code, _KEYSYMS[code])
-    name, command = classify(keysym, held, _AGREED.get(code, ""))
+    name, command = classify(keysym, held, letter)
     return name | command << 8

@@ -42,6 +42,13 @@ class Key:
         at = group * self.width + level
         return self.syms[at] if level < self.width and at < len(self.syms) else 0
 
+    def letter(self, group: int, level: int) -> str:
+        """What names a command with this key: its own letter, or that of the first group that has one."""
+        letter = letter_of(self.sym(group, level)) or letter_of(self.sym(group, 0))
+        for other in range(self.groups):  # a layout without Latin letters
+            letter = letter or letter_of(self.sym(other, 0))
+        return letter
+
 
 class Keymap:
     """Tables for every state of group and modifiers, each made when first needed."""
@@ -87,12 +94,20 @@ class Keymap:
             return name | command << 8
         group = key.group(wanted)
         mask, levels = self._types[key.types[group]]
-        sym = key.sym(group, levels.get(modifiers & mask, 0)) or key.sym(group, 0)
-        letter = letter_of(sym) or letter_of(key.sym(group, 0))
-        for other in range(key.groups):  # a layout without Latin letters: the first group that has one
-            letter = letter or letter_of(key.sym(other, 0))
-        name, command = classify(sym, self.held(modifiers), letter)
+        level = levels.get(modifiers & mask, 0)
+        sym = key.sym(group, level) or key.sym(group, 0)
+        name, command = classify(sym, self.held(modifiers), key.letter(group, level))
         return name | command << 8
+
+    def agreed(self, level: int) -> dict[int, str]:
+        """Keycode → what names a command at this level (0 plain, 1 Shift), where all groups of the map say the same."""
+        groups = max((key.groups for key in self._keys.values()), default=0)
+        found = {}
+        for code, key in self._keys.items():
+            letters = {key.letter(key.group(wanted), level) for wanted in range(groups)} if key.groups else set()
+            if len(letters) == 1 and "" not in letters:
+                found[code] = letters.pop()
+        return found
 
 
 def _held_bits(keys: dict[int, Key], modmap: dict[int, int]) -> list[int]:

@@ -22,7 +22,7 @@ from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
 from desktop_logger.records.profiles import EVENTS
 
 from .evioc import EV_ABS, EV_KEY, EV_LED, EV_REL, EV_SYN, Range
-from .keycodes import BUTTONS, HELD, KEYS, table
+from .keycodes import BUTTONS, HELD, KEYS, UNKNOWN, table
 
 INPUT_EVENT = struct.Struct("@llIi")
 """Seconds, microseconds, type | code << 16, value."""
@@ -228,6 +228,8 @@ class Keys:
 
     def __init__(self) -> None:
         self.devices: set[Device] = set()
+        self.letters = UNKNOWN
+        """What the desktop's map says lies where, as far as it is known."""
         self._held = 0
 
     def look(self) -> None:
@@ -248,7 +250,7 @@ class Keys:
                     self.look()
             elif not device.down[code]:
                 device.down[code] = 1
-                entry = table(self._held, numlock=device.numlock)[code]
+                entry = table(self._held, numlock=device.numlock, letters=self.letters)[code]
                 if entry:
                     events.append((micros // 1000, KEY, entry & 0xFF, entry >> 8, 0, 0))
                 self._held |= HELD.get(code, 0)

@@ -141,6 +141,12 @@ def xkb_select(opcode: int) -> bytes:
     return struct.pack("<BBHHHHHHHHH", opcode, 1, 5, _CORE_KEYBOARD, which, 0, maps, 0xFF, 0xFF, part, part)
 
 
+def xkb_select_maps(opcode: int) -> bytes:
+    """XkbSelectEvents: new keyboards and maps, and no state, which would tell when modifiers are pressed."""
+    maps = 1 << XKB_NEW_KEYBOARD | 1 << XKB_MAP
+    return struct.pack("<BBHHHHHHH", opcode, 1, 4, _CORE_KEYBOARD, maps, 0, maps, 0xFF, 0xFF)
+
+
 def xkb_get_state(opcode: int) -> bytes:
     """XkbGetState of the core keyboard."""
     return struct.pack("<BBHHxx", opcode, 4, 2, _CORE_KEYBOARD)
