@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import random
 import re
+import socket
 import struct
 from collections.abc import Callable
 
 import pytest
 
-from desktop_logger.capture import keycodes, reports
+from desktop_logger.capture import evdev, keycodes, reports
 from desktop_logger.capture.evioc import Range
+from desktop_logger.capture.opener import REQUESTS
 from desktop_logger.capture.reports import Device, Keys, Press
-from desktop_logger.records.classes import ALT, ALTGR, CTRL, SHIFT, SUPER, Button, Command, Direction, KeyClass, Reason
+from desktop_logger.errors import Unavailable
+from desktop_logger.records.classes import (
+    ALT,
+    ALTGR,
+    CTRL,
+    SHIFT,
+    SUPER,
+    Button,
+    ClickKind,
+    Command,
+    Direction,
+    KeyClass,
+    Reason,
+)  # fmt: skip
 from desktop_logger.records.events import Batch, Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL, Redacted
+from desktop_logger.records.layout import CLICK, GAP, KEY, LET_GO, MOVE, SCROLL, Redacted
 from desktop_logger.redaction import Redactor
+from desktop_logger.source.clicking import Clicking
 from tests.noninterference import TERMS, Terms
 
 SYN, KEYS, REL, ABS, LED = 0, 1, 2, 3, 0x11
@@ -104,6 +120,43 @@ def test_the_keypad_follows_its_light() -> None:
 def test_a_repeat_and_a_release_make_nothing() -> None:
     sent = [report(t, (4, 4, 30), (KEYS, 30, value)) for t, value in enumerate((1, 2, 2, 0, 1, 1, 0))]
     assert seen(Device(), *sent) == [(0, KEY, KeyClass.TEXT, 0, 0, 0), (4, KEY, KeyClass.TEXT, 0, 0, 0)]
+
+
+def test_a_click_is_a_drag_only_while_the_button_is_down() -> None:
+    """As under X11: the releases that tell it are asked for where targets are granted, and leave with the kind."""
+    press, let_go = (KEYS, 0x110, 1), (KEYS, 0x110, 0)
+    for steps, kind in (
+        ((press, let_go, (REL, 0, 50)), ClickKind.SINGLE),
+        ((press, (REL, 0, 50), let_go), ClickKind.DRAG),
+    ):
+        sent = [report(100 + n, one) for n, one in enumerate(steps)]  # all within one cell of the grid
+        found = seen(Device(releases=True), *sent)
+        assert Clicking().kinds(found) == [kind]
+        assert [event[1] for event in found] == [event[1] for event in seen(Device(), *sent)] == [CLICK, MOVE]
+    pad = Device(reports.PAD, axes=(Range(0, 1000, 10), Range(0, 600, 10)), releases=True)
+    made = seen(pad, report(1, (KEYS, 0x14D, 1), (KEYS, 0x110, 1)), report(2, (KEYS, 0x145, 1), (KEYS, 0x110, 0)))
+    assert [event[1:3] for event in made] == [(CLICK, Button.OTHER), (LET_GO, Button.OTHER)]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "request_"),
+    [
+        (("keyboard",), b"keyboard"), (("pointer", "keyboard"), b"keyboard pointer"), (("target",), b"pointer"),
+        (("keyboard", "target"), b"keyboard pointer"), (("context",), b"pointer"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_the_opener(scopes: tuple[str, ...], request_: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    def refused(request: bytes) -> tuple[socket.socket, bytes]:
+        asked.append(request)
+        return socket.socket(socket.AF_UNIX), b"denied"
+
+    monkeypatch.setattr(evdev, "_asked", refused)
+    with pytest.raises(Unavailable, match="may not open"):
+        evdev.EvdevCapture(scopes)
+    assert asked == [request_]
+    assert asked[0] in REQUESTS
 
 
 def test_keyboards_are_one_in_the_order_of_their_clocks() -> None:

@@ -157,15 +157,17 @@ class EvdevCapture:
         self._excludes = excludes
         self._left_out: set[int] = set()
         """Descriptors of devices that programs made, where what they send is left out."""
-        self._keyboard, self._pointer = "keyboard" in scopes, "pointer" in scopes
-        wanted = [name for name in ("keyboard", "pointer") if name in scopes]
+        self._keyboard, self._target = "keyboard" in scopes, "target" in scopes
+        self._pointer = self._target or "pointer" in scopes
+        # Where only the focus is granted, nothing of any device comes through; but whose session is active is told.
+        wanted = [b"keyboard"] * self._keyboard + [b"pointer"] * (self._pointer or not self._keyboard)
         self.gather_s = GATHER_S
         self._reader = Reader()
         self._devices: dict[int, Device] = {}
         self._keys = Keys()
         self._away_since: int | None = None
         self._is_lost = False
-        self._link, answer = _asked(" ".join(wanted).encode())
+        self._link, answer = _asked(b" ".join(wanted))
         refused = _refusal(answer)
         if refused:
             self._link.close()
@@ -331,7 +333,7 @@ class EvdevCapture:
                 evioc.take_only(descriptor, evioc.EV_ABS, {0, 1})
         evioc.take_only(descriptor, evioc.EV_KEY, wanted)
         evioc.take_only(descriptor, evioc.EV_SYN, types)
-        return Device(kind, axes=axes, fine=bool(wheels))
+        return Device(kind, axes=axes, fine=bool(wheels), releases=self._target)
 
     def _resynchronise(self, descriptor: int, device: Device) -> None:
         """Ask what is down now. What was pressed unseen is in the gap; it makes no record."""

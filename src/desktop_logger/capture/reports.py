@@ -18,7 +18,7 @@ import struct
 
 from desktop_logger.records.classes import Button, Direction, Reason
 from desktop_logger.records.events import Event
-from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
+from desktop_logger.records.layout import CLICK, GAP, KEY, LET_GO, MOVE, SCROLL
 from desktop_logger.records.profiles import EVENTS
 
 from .evioc import EV_ABS, EV_KEY, EV_LED, EV_REL, EV_SYN, Range
@@ -63,8 +63,13 @@ Press = tuple[int, int, int, "Device"]
 class Device:
     """What is remembered of a device between two reads: keys that are down, the last position, fractions."""
 
-    def __init__(self, kind: str = MOUSE, *, axes: tuple[Range, Range] | None = None, fine: bool = False) -> None:
+    def __init__(
+        self, kind: str = MOUSE, *, axes: tuple[Range, Range] | None = None, fine: bool = False, releases: bool = False
+    ) -> None:
+        """``releases``: whether it is wanted when a button is let go, which tells a drag from a click."""
         self.kind = kind
+        self._releases = releases
+        self._pressed: dict[int, Button] = {}
         self.down = bytearray(KEYS)
         self.numlock = True
         """Whether the light says so; without a light it is taken to be on."""
@@ -124,7 +129,7 @@ class Device:
                     if value != 2:
                         presses.append((seconds * 1_000_000 + micros, code, value, self))
                     continue
-                if value == 1 and (dx or dy):
+                if (value == 1 or self._releases) and (dx or dy):
                     add((moved_at, MOVE, 0, 0, dx, dy))
                     dx = dy = edge = 0
                 self._button(seconds * 1000 + micros // 1000, code, value, events)
@@ -149,17 +154,24 @@ class Device:
 
     def _button(self, t: int, code: int, value: int, events: list[Event]) -> None:
         if code in FINGERS or code == BTN_TOUCH:
-            if self.kind == SCREEN and code == BTN_TOUCH and value == 1:
-                events.append((t, CLICK, Button.LEFT, 1, 0, 0))
             if code in FINGERS and value:
                 self._fingers = FINGERS[code]
             self._landed = True
-        elif value == 1 and code in CLICKS:
+            if self.kind != SCREEN or code != BTN_TOUCH:
+                return
+            button = Button.LEFT
+        elif code in CLICKS:
             # What a press with two fingers on the pad means is the desktop's to say.
             button = Button.OTHER if self.kind == PAD and self._fingers > 1 else CLICKS[code]
+        elif code < 0x120:
+            button = Button.OTHER
+        else:
+            return
+        if value == 1:
+            self._pressed[code] = button
             events.append((t, CLICK, button, 1, 0, 0))
-        elif value == 1 and code < 0x120:
-            events.append((t, CLICK, Button.OTHER, 1, 0, 0))
+        elif value == 0 and self._releases:
+            events.append((t, LET_GO, self._pressed.pop(code, button), 0, 0, 0))
 
     def _wheel(self, t: int, code: int, value: int, events: list[Event]) -> None:
         """A wheel of high resolution sends both counts; then only the fine one is looked at."""
