@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from desktop_logger.leakage import (
     synthetic,
     text,
     twin,
+    utility,
     volunteers,
     words,
 )
@@ -421,6 +423,52 @@ def test_what_the_search_changes_is_what_it_says() -> None:
     assert not bare[:, product.DURATION].any()
     joined = frontier.made(one.times, one.symbols, frontier.VARIANTS["coarse, Enter in runs"], chance)
     assert len(joined) < len(plain)
+
+
+def test_the_search_says_what_a_variant_costs() -> None:
+    people = [(one.times, one.symbols) for one in synthetic.writers(3, 1200, edits=0.2)]
+    for least in frontier.PAUSES_S:
+        for name, profile in (("bursts", BURSTS), ("coarse", COARSE)):
+            off = frontier.pauses_off(people, frontier.VARIANTS[name], least)
+            assert off == pytest.approx(utility.pause_error(people, profile, least))
+    assert np.isnan(frontier.pauses_off(people, frontier.VARIANTS["coarse, no times"], 2))
+    key, minute = frontier.bits(people, frontier.VARIANTS["coarse"])
+    assert 0 < frontier.bits(people, frontier.VARIANTS["coarse, no duration"])[0] < key
+    assert frontier.bits(people, frontier.VARIANTS["bursts"])[1] > minute
+    wide = frontier.made(*people[0], frontier.VARIANTS["coarse, times log16"], np.random.default_rng(1))
+    fine = frontier.made(*people[0], frontier.VARIANTS["bursts"], np.random.default_rng(1))
+    steps = {0: {0}, 1: set(range(1, 16)), 2: set(range(16, 256)), 3: set(range(256, 4096))}
+    assert all(was in steps[now] for now, was in zip(wide[:, product.GAP], fine[:, product.GAP], strict=True))
+    assert frontier.entropy(Counter({(1,): 2, (2,): 2})) == pytest.approx(4 + 0.5 / np.log(2))
+
+
+def test_a_variant_that_does_not_exist_is_named_with_those_near_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frontier.main(["coarse, duration"]) == 2
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "error: no variant is called 'coarse, duration'",
+        "hint: Such as: coarse, no duration; coarse, duration to 4 s; coarse, no duration, low caps",
+    ]
+    assert frontier.main(["--write", "coarse"]) == 2
+    assert "--quick" in capsys.readouterr().err
+
+
+def test_lines_of_the_search_take_their_place_on_its_page() -> None:
+    rows = ["| variant | x |", "| --- | --- |", "| coarse | 1 |", "| bursts | 2 |"]
+    page = frontier.page(rows, "")
+    assert [line for line in page.splitlines() if line.startswith("| ")] == [*rows[:2], rows[3], rows[2]]
+    page = frontier.page([*rows[:2], "| coarse | 3 |"], page)
+    assert page.endswith("| bursts | 2 |\n| coarse | 3 |\n")
+    assert "2 variants" in page
+
+
+def test_the_page_of_the_search_holds_every_variant() -> None:
+    with open(os.path.join(ROOT, "docs", "reference", "frontier.md"), encoding="utf-8") as file:
+        page = file.read()
+    assert page == frontier.page(["| --- |", "| --- |"], page).replace("| --- |\n| --- |\n", "".join(
+        line + "\n" for line in page.splitlines() if line.startswith(("| variant |", "| --- |"))
+    ))  # fmt: skip
+    assert [name for name in frontier.VARIANTS if f"\n| {name} | " not in page] == []
 
 
 # --- data, budget, report, command ----------------------------------------------------------------------------

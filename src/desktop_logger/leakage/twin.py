@@ -47,6 +47,8 @@ class Form(NamedTuple):
     """A run of fewer keys joins the next one."""
     base: float = 0
     """0: numbers as they are; 2: log2 buckets, 4: log4 buckets."""
+    time_base: float = 0
+    """The same for duration and gap, where theirs are wider; 0: as the others."""
     caps: tuple[int, int, int, int] = (CAPS["n_text"], CAPS["n_edit"], CAPS["duration"], CAPS["gap"])
     """Highest bucket of n_text, n_edit, duration and gap."""
     edits: bool = True
@@ -123,7 +125,8 @@ def shaped(made: Array, form: Form) -> Array:
     if form.base:
         for column, cap in zip((3, 4, 5, 6), form.caps, strict=True):
             rows = np.ones(len(out), bool) if column == 6 else typing
-            out[rows, column] = np.minimum(buckets(out[rows, column], form.base), cap)
+            base = form.time_base or form.base if column > 4 else form.base
+            out[rows, column] = np.minimum(buckets(out[rows, column], base), cap)
     if not (form.times and form.lasting):
         out[:, 5] = 0
     if not form.times:
