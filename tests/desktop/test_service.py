@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import plistlib
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -206,22 +204,6 @@ def test_the_unit_reads_back_whatever_the_path_is_called(tmp_path: Path, monkeyp
     text = service.unit(Home(str(strange)))
     assert 'ExecStart="/opt/my python/bin/python3" "-I"' in text
     assert '50%% \\\\ $HOME"' in text
-
-
-def test_what_other_systems_would_start_is_well_formed() -> None:
-    """Read as their own formats; neither was ever run, as their functions say."""
-    agent = plistlib.loads(service.launchd())
-    assert agent["ProgramArguments"] == service.command()
-    assert agent["KeepAlive"] == {"Crashed": True}  # a stop and a refusal stay what they are
-    assert agent["Label"] == "desktop-logger"
-    task = ET.fromstring(service.task("a<b&c").decode("utf-16").split("?>", 1)[1])  # noqa: S314  our own text
-    space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
-    order = [child.tag.removeprefix(space) for child in task]
-    assert order == ["RegistrationInfo", "Triggers", "Principals", "Settings", "Actions"]  # the schema's sequence
-    assert task.findtext(f".//{space}Principal/{space}RunLevel") == "LeastPrivilege"
-    assert task.findtext(f".//{space}LogonTrigger/{space}UserId") == "a<b&c"
-    assert task.findtext(f".//{space}Exec/{space}Command") == sys.executable
-    assert task.find(f".//{space}RestartOnFailure") is None
 
 
 def test_uninstalling_asks_and_then_leaves_nothing(tmp_path: Path, display: str) -> None:

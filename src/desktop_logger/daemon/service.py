@@ -255,7 +255,7 @@ def launchd() -> bytes:
         "KeepAlive": {"Crashed": True},
         "ThrottleInterval": 30,
         "LimitLoadToSessionType": "Aqua",
-        "ProcessType": "Background",
+        "ProcessType": "Standard",  # not Background: the system takes a tap away from who is slow to read it
         "Umask": 0o077,
         "HardResourceLimits": {"Core": 0},
     }
