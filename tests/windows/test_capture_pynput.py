@@ -9,6 +9,7 @@ from pathlib import Path
 
 from desktop_logger.records.classes import Button, Command, Direction, KeyClass, Reason
 from desktop_logger.records.layout import CLICK, GAP, KEY, MOVE, SCROLL
+from desktop_logger.testing.conformance import BEHAVIOURS
 from tests.windows import wine
 
 SCRIPT = wine.path(Path(__file__).parent / "inside_pynput.py")
@@ -54,3 +55,16 @@ def test_a_hook_that_is_refused_is_said_and_not_taken_for_silence() -> None:
     status, _, errors = wine.run("-c", refused)
     assert status == 1
     assert errors.endswith("Unavailable: Windows lets this program see no input\n")
+
+
+def test_it_shows_the_behaviours_but_for_those_that_it_says_it_cannot(display: str) -> None:
+    status, out, errors = wine.run(
+        wine.path(Path(__file__).parent / "inside_conformance.py"), timeout=500, DISPLAY=display
+    )
+    assert status == 0, errors
+    seen = json.loads(out)
+    assert len(seen) == len(BEHAVIOURS)
+    assert {name for name, failed in seen.items() if failed is None} == {
+        str(behaviour) for behaviour in BEHAVIOURS if behaviour.needs & {"edges", "lose"}
+    }
+    assert {name: failed for name, failed in seen.items() if failed} == {}
