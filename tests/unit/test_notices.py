@@ -38,6 +38,9 @@ RELEASED = {
     ("organisation", 5, "de"): "e4769fc20d499a470e1fd1db512e1d98c6ae28a1f30bd861f793f79122008f3a",
     ("organisation", 5, "en"): "d303a39bdc1a7947c8247df3599eee1c28a6e15517315aee4eeb9f05a3146e29",
     ("organisation", 5, "fr"): "e98ada8534d5475e66d54f3c8857d185e365311ed700bbf2fdb4240128eb09e1",
+    ("organisation", 6, "de"): "991a572576f759c77cca2cb2e7720fbd34c42c7e809217dd943e04f6273b1630",
+    ("organisation", 6, "en"): "774dc17830f70e7402bead9f01d07242b9045f0fa4ff4e3c4a39ab8a2c5153b2",
+    ("organisation", 6, "fr"): "75d5e8b1c4ec263cd0283a1ecb7ba8eec94a36fa2fe814117cb987a81c8fbdca",
     ("personal", 1, "de"): "873d713cdfa6319b92c8515bcd6ce0834ddbfdd917bc5eb33304d60b875e08c7",
     ("personal", 1, "en"): "c390fbb57b3268d9d408da1570506932c0248dc8672111d33d052d5199c7ca95",
     ("personal", 1, "fr"): "ba782e773465d718617cfdaec58b77997372142859649a47becf9df12c66cfa5",
@@ -53,6 +56,9 @@ RELEASED = {
     ("personal", 5, "de"): "bb63650f76a1cc95ac1fde65d45d3f5903c3e94482a0d22c5bd0c2df326cc9a0",
     ("personal", 5, "en"): "5e44e3257ed3d3f9357790c994ec9c9118fc1bc5f26cfc1b6dd2a71b2e63a9ac",
     ("personal", 5, "fr"): "7a200c63b49609b99fbdc899117d72f8fdd56d92c41b84105de646304b86b75f",
+    ("personal", 6, "de"): "57124d25680899bb8869dd3efd9dcb0fd82cb4f367e29f7671f55cd2effae576",
+    ("personal", 6, "en"): "6185bf91a92bad91ad2f41145d7c466bde41c0ddd91240b590c786e397a53cf3",
+    ("personal", 6, "fr"): "9864ec4287505654031415968b00c6ec0146be0ffaaba76df24e5b577f3c5c7f",
 }
 """A released notice never changes: another text is another version."""
 
@@ -91,7 +97,7 @@ def test_the_first_screen_fits_a_terminal_and_a_minute(key: tuple[str, int, str]
 @pytest.mark.parametrize("language", notices.LANGUAGES)
 def test_the_notice_in_force_fits_two_pages(name: str, language: str) -> None:
     """Two pages of A4 at ten points: 66 lines of 95 characters each, headings and spaces between them included."""
-    notice = notices.load(name, 5, language)
+    notice = notices.load(name, 6, language)
     lines = [*notice.summary.split("\n"), ""]
     for paragraph in flowing(notice.rest).split("\n"):
         lines += textwrap.wrap(paragraph, 95) or [""]
