@@ -57,8 +57,9 @@ fleet: install ## ten thousand bundles, an erasure out of a thousand, a Ray work
 	@$(BIN)/python -W ignore -m tests.soak.organisation
 	@$(BIN)/python -m pytest tests/unit/test_readers.py tests/unit/test_object_storage.py tests/unit/test_dataset.py tests/unit/test_fleet.py
 
-windows: install ## what needs no recording, on CPython for Windows under Wine
+windows: install ## what there is for Windows, on CPython for Windows under Wine (1 GB the first time)
 	@sh $(SETUP) windows $(VENV)
+	@$(BIN)/mypy --platform win32 --follow-imports silent --cache-dir .cache/mypy_windows src/desktop_logger/control/pipe.py src/desktop_logger/control/serving.py src/desktop_logger/focus/fields.py tests/windows
 	@$(BIN)/python -m pytest tests/windows
 
 leakage: install ## measure what the profiles still tell, and hold it to the budget (DATA=folder: your volunteers')

@@ -46,6 +46,11 @@ def test_the_tap_only_listens_unless_somebody_suppresses_or_intercepts() -> None
     )
 
 
+def test_pynput_does_not_notice_that_its_tap_was_switched_off() -> None:
+    """Which is why the table does not say that every loss is counted there."""
+    assert not [path for path in PYNPUT.rglob("*darwin.py") if "TapDisabled" in path.read_text(encoding="utf-8")]
+
+
 def test_we_neither_suppress_nor_intercept() -> None:
     listeners = [call for call in calls(ours.__file__) if ast.unparse(call.func).endswith(".Listener")]
     assert len(listeners) == 2
