@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from desktop_logger import store
 from desktop_logger.dataset import actions, document, elsewhere, sequences, splitting
+from desktop_logger.dataset import card as cards
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.dataset.arrow import Session, table
 from desktop_logger.errors import Refused, UsageError
@@ -422,6 +423,13 @@ def test_the_card_says_what_the_profile_was_measured_to_tell(tmp_path: Path, org
         )
 
 
+def test_a_card_of_an_earlier_version_still_tells_its_limits() -> None:
+    now = cards.leakage(["coarse"])
+    before = {"leakage": {"measured": now["measured"], "limits": now["limits"]}}
+    assert "| coarse | recognised, 500 keys |  |  | at most " in cards.leaked(before)
+    assert len(cards.leaked(before).splitlines()) == 2 + len(now["limits"]["coarse"])
+
+
 def counted(rows: Any, name: str) -> dict[str, int]:
     return dict(sorted(Counter(one for one in rows[name].to_pylist() if one is not None).items()))
 
@@ -493,7 +501,9 @@ def test_what_the_card_says_is_counted_also_after_an_erasure(
     assert facts["tokens"] == spelled.total() < built.tokens
     assert facts["tokens_unobserved"] == sum(row["mask"].count(False) for row in made) == 2
     assert facts["sessions_by_profile"] == {"coarse": 2}
-    assert f"- TYPE: {spelled['TYPE']} (" in (tmp_path / "built" / "README.md").read_text()
+    shown = (tmp_path / "built" / "README.md").read_text()
+    assert f"- TYPE: {spelled['TYPE']} (" in shown
+    assert re.search(r"\n\| coarse \| recognised, 500 keys \| [\d.]+ % \| [\d.]+ % to [\d.]+ % \| at most ", shown)
 
 
 _HUGGING_FACE = """

@@ -94,14 +94,23 @@ def leakage(profiles: list[str]) -> dict[str, Any]:
 
 
 def leaked(facts: dict[str, Any]) -> str:
-    """The figures as a Markdown table."""
+    """The figures as a Markdown table; a card of an earlier version has the limits only."""
+    limits = facts["leakage"]["limits"]
     lines = []
-    for row in facts["leakage"]["figures"]:
-        bound = facts["leakage"]["limits"][row["profile"]].get(row["metric"], {})
+    for row in facts["leakage"].get("figures") or _unmeasured(limits):
+        bound = limits[row["profile"]].get(row["metric"], {})
         limit = ", ".join(f"{side.replace('_', ' ')} {value:g}" for side, value in bound.items())
         lines.append(f"| {row['profile']} | {row['metric']} | {row['value']} | {row['95 % interval']} | {limit} |")
     head = ["| profile | what was tried | reached | 95 % interval | limit |", "|---|---|---|---|---|"]
     return "\n".join([*head, *lines]) if lines else ""
+
+
+def _unmeasured(limits: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {"profile": profile, "metric": metric, "value": "", "95 % interval": ""}
+        for profile, metrics in limits.items()
+        for metric in metrics
+    ]
 
 
 def counted(tally: Tally, subjects: int) -> dict[str, Any]:

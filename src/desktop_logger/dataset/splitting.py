@@ -8,6 +8,7 @@ from typing import Any
 from desktop_logger.errors import Refused, UsageError
 
 from . import folder
+from .card import leaked
 from .thinness import in_words
 
 GROUPS = 16
@@ -104,4 +105,9 @@ By action:
 Too thin to learn from (rules: docs/reference/dataset.md):
 
 {in_words(facts)}
+
+What the records still tell of people: they are pseudonymous, measured and bounded, never anonymous
+({facts["leakage"]["measured"]}).
+
+{leaked(facts)}
 """
