@@ -25,8 +25,8 @@ from typing import Any, TypeVar
 from desktop_logger.errors import Unavailable, UsageError
 
 ENGINES = ("local", "ray")
-MOST_WORKERS = 4
-"""Each holds a row group and the libraries, some 90 MB: with more, memory would grow beyond what is promised."""
+MOST_WORKERS = 3
+"""Each holds a row group and the libraries, some 115 MB: with more, memory would grow beyond what is promised."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
