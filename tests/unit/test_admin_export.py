@@ -129,8 +129,31 @@ def test_a_purpose_that_was_not_granted_opens_nothing(organisation: Organisation
     report = organisation.export(str(tmp_path / "out"), person.outbox, purpose="train-models")
     assert report.export is None
     assert list(reasons(report).values()) == ["the person did not agree to the purpose train-models"]
+    assert report.refused[0].hint.startswith("They agreed to: improve-tools.")
     assert not os.path.exists(tmp_path / "out")
     assert organisation.export(str(tmp_path / "out"), person.outbox).rows > 0
+
+
+def test_a_bundle_that_lies_there_twice_counts_once_and_is_said(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    subject.record()
+    subject.release()
+    once = organisation.export(str(tmp_path / "once"), subject.outbox)
+    bundle_file = only(subject)
+    for name in ("again.bundle", "and-again.bundle"):
+        shutil.copy(bundle_file, os.path.join(subject.outbox, name))
+    twice = organisation.export(str(tmp_path / "twice"), subject.outbox)
+    assert (twice.rows, twice.sessions, twice.refused) == (once.rows, 1, ())
+    assert [one for one in twice.notes if one.startswith("2 files with a bundle that was here already")]
+    assert once.notes == ()
+
+
+def test_a_place_that_cannot_be_is_refused_before_a_passphrase_is_asked(subject: Subject, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for out, why in (("", "empty"), (str(tmp_path / "mine"), "no export"), (str(tmp_path / "no" / "out"), "no folder")):
+        with pytest.raises((UsageError, Refused), match=why):
+            Order((subject.outbox,), out, "improve-tools", "parquet").check()
 
 
 def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody(
@@ -174,6 +197,10 @@ def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody
     assert found["pipe.bundle"] == found["link.bundle"] == "not a plain file"
     assert "refused 10:" in report.lines()
     assert all(line.isprintable() for line in report.lines())
+    hints = [line for line in report.lines() if line.startswith("hint: ")]
+    assert "hint: A newer version may read it." in hints
+    assert any("admin subjects add" in line for line in hints)
+    assert len(set(hints)) == len(hints)
     assert bare(dataset_rows(tmp_path / "out"), *LINEAGE) == bare(as_admin(subject), "segment")
 
 

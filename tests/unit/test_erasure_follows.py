@@ -15,7 +15,7 @@ from desktop_logger.admin import erase, lineage
 from desktop_logger.consent import withdrawing
 from desktop_logger.dataset import erasing as dropping
 from desktop_logger.dataset import folder as datasets
-from desktop_logger.errors import IntegrityError, Refused, Unavailable
+from desktop_logger.errors import IntegrityError, Refused, Unavailable, UsageError
 from desktop_logger.ledger import Ledger
 from desktop_logger.sealing import Signer, fingerprint
 from desktop_logger.store import acknowledged
@@ -248,6 +248,15 @@ def test_an_export_that_cannot_be_found_keeps_the_request_open(
     with pytest.raises(Refused):
         organisation.export(str(tmp_path / "new"), stays.outbox)
     moved = ((str(report.export), str(tmp_path / "elsewhere")),)
+    for wrong in (
+        erase.Request((), moved=(("0" * 32, str(tmp_path / "elsewhere")),)),
+        erase.Request((), moved=((str(report.export), str(tmp_path)),)),
+        erase.Request((), deleted=("out",)),
+        erase.Request((str(tmp_path / "nowhere"),)),
+    ):
+        with pytest.raises(UsageError):
+            wrong.check(organisation.folder)
+    erase.Request((gone.outbox,), moved=moved, deleted=(str(report.export),)).check(organisation.folder)
     done = organisation.erase(gone.outbox, moved=moved)
     assert len(done.requests) == 1
     assert datasets.read_card(str(tmp_path / "elsewhere"))["subjects"] == 1

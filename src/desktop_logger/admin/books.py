@@ -73,6 +73,8 @@ class Books:
             kept = {"wanted": state, "export": random_id(), "split": secrets.token_hex(32)}
             self.db.executemany("INSERT INTO meta VALUES (?, ?)", kept.items())
         self.export = kept["export"]
+        self.again = 0
+        """Files whose bundle had been accepted before in this run."""
         self._split = bytes.fromhex(kept["split"])
         """Of this export only, and gone with the work."""
         self.db.execute("UPDATE bundles SET fresh = 0")
@@ -82,6 +84,8 @@ class Books:
 
     def accept(self, one: Accepted) -> None:
         """Note a bundle that may be read; the same one twice is one."""
+        if self.db.execute("SELECT 1 FROM bundles WHERE digest = ? AND fresh = 1", (one.digest,)).fetchone():
+            self.again += 1
         manifest = one.manifest
         keys = self._kek.wrap(json.dumps({s: k.hex() for s, k in one.keys.items()}).encode(), one.digest.encode())
         facts = {

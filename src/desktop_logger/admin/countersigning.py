@@ -24,7 +24,7 @@ def countersign(folder: Folder, path: str, passphrase: Callable[[], str], clock:
     try:
         data = disk.read(path, _LARGEST)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror}", "Name the policy's file.") from None
     name = os.path.basename(path)
     signed = policy.countersign(data, folder.unlock(passphrase()).controller, name)
     checked, _ = policy.open_signed(signed, name)

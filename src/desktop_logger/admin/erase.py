@@ -28,6 +28,7 @@ from desktop_logger.clock import Clock, day
 from desktop_logger.dataset import erasing, trained
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, UsageError
+from desktop_logger.inspection.drawing import plural
 
 from . import books, lineage, outboxes, places
 from .acknowledging import Sender
@@ -64,15 +65,18 @@ class Erased(NamedTuple):
 
     def lines(self) -> list[str]:
         """The same for people."""
-        lines = [f"carried out {len(self.requests)} erasure request(s)"]
+        lines = [f"carried out {plural(len(self.requests), 'erasure request')}"]
+        if self.missing:
+            lines = ["nothing is answered yet: not every export with their rows was found"]
         lines += [
-            f"  {one['path']}: {one['rows']:,} rows of {one['sessions']:,} session(s) are gone; none is left"
+            f"  {one['path']}: {plural(one['rows'], 'row')} of {plural(one['sessions'], 'session')} went; none is left"
             for one in self.exports
         ]
         if self.bundles:
-            lines.append(f"  deleted {self.bundles} bundle(s) from the outboxes")
+            lines.append(f"  deleted {plural(self.bundles, 'bundle')} from the outboxes")
         lines += [
-            f"export {export} is not at {out}: say where it is (--moved), or that it is deleted (--deleted)"
+            f"export {export} is not at {out}: say where it is, as in --moved {export}=FOLDER;"
+            f" or, if nothing is left of it, --deleted {export}"
             for export, out in self.missing
         ]
         lines += [
@@ -94,6 +98,18 @@ class Request(NamedTuple):
     """(export, where it is now)."""
     deleted: tuple[str, ...] = ()
     """Exports that the steward declares deleted."""
+
+    def check(self, folder: Folder) -> None:
+        """Refuse what can be refused before a passphrase is asked. Raises ``UsageError``."""
+        outboxes.folders(self.sources)
+        for export in (*(one for one, _ in self.moved), *self.deleted):
+            if export not in folder.ledger.known().exports:
+                raise UsageError(
+                    f"'{export[:40]}' is no export of this folder", "Their ids: desktop-logger admin ledger --dir DIR"
+                )
+        for export, place in self.moved:
+            if not _is_at(export, place):
+                raise UsageError(f"{place} is not the export {export}", "Name the folder that holds its card.json.")
 
 
 def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:

@@ -69,6 +69,8 @@ class Order(NamedTuple):
             places.check(place)
         if not places.is_remote(self.out):
             disk.need_folder_above(self.out)
+            if os.path.lexists(self.out) and not os.path.lexists(os.path.join(self.out, "card.json")):
+                raise Refused(f"{self.out} exists already and is no export", "Choose a new folder.")
 
 
 class Report(NamedTuple):
@@ -107,6 +109,7 @@ class Report(NamedTuple):
         if self.refused:
             lines.append(f"refused {len(self.refused)}:")
             lines += [f"  {one}" for one in self.refused]
+            lines += [f"hint: {hint}" for hint in dict.fromkeys(one.hint for one in self.refused if one.hint)]
         return lines
 
 
@@ -117,11 +120,14 @@ def export(
     """Carry out an order. ``demo`` is for the demonstration's own admin side; no command sets it."""
     order.check()
     out = places.absolute(order.out)
+    shown = _Progress(wanted=progress)
     try:
-        report = _carried_out(folder, keys, order, clock, progress, demo, engine, address, workers)
+        report = _carried_out(folder, keys, order, clock, shown, demo, engine, address, workers)
     except Refused:
         books.discard(folder, out)
         raise
+    finally:
+        shown.end()
     if report.export is None:
         books.discard(folder, out)
     else:
@@ -131,7 +137,7 @@ def export(
 
 
 def _carried_out(  # noqa: PLR0917 - one caller
-    folder: Folder, keys: Keys, order: Order, clock: Clock, progress: bool, demo: bool, engine: str,
+    folder: Folder, keys: Keys, order: Order, clock: Clock, shown: _Progress, demo: bool, engine: str,
     address: str | None, workers: int,
 ) -> Report:  # fmt: skip
     # 1. erasures
@@ -149,8 +155,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
     policies: dict[str, Policy] = {}
     with books.opened(folder, wanted) as work:
         # 2. bundles, one by one
-        step = _shown("checking", progress=progress)
-
+        step = shown.start("checking")
         expected = opening.Expected(
             keys.reader.seeds(), keys.controller.public, known, order.purpose, today, demo, order.profile
         )
@@ -165,6 +170,8 @@ def _carried_out(  # noqa: PLR0917 - one caller
             step(len(some), None)
         # 3. bundles, together
         forked, notes = work.refuse_forks(known)
+        if work.again:
+            notes.append(f"{plural(work.again, 'file')} with a bundle that was here already: each bundle counts once")
 
         def few() -> list[Refusal]:
             found = work.refuse_few(lambda key: policies[key].minimum_export, "an export")
@@ -181,7 +188,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
         work.settle()
         # 5. parts
         total = work.count()
-        step = _shown("exporting", progress=progress)
+        step = shown.start("exporting")
         step(total - work.count("part IS NULL"), total)
         enough = _ENOUGH // books.BUNDLES_A_PART
         for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers, enough=enough):
@@ -269,16 +276,28 @@ def _terms(purpose: str, work: Books, used: list[Policy]) -> Terms:
     )
 
 
-def _shown(what: str, *, progress: bool) -> Callable[[int, int | None], None]:
-    """A step counter on standard error, where somebody watches."""
-    done = 0
+class _Progress:
+    """A line that moves on standard error, where somebody watches; what is said next begins on a line of its own."""
 
-    def step(more: int, total: int | None) -> None:
-        nonlocal done
-        done += more
-        if progress:
-            of = f" of {total:,}" if total is not None else ""
-            end = "\n" if done == total else ""
-            print(f"\r{what} {done:,}{of}", end=end, file=sys.stderr, flush=True)
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted, self._open = wanted, False
 
-    return step
+    def start(self, what: str) -> Callable[[int, int | None], None]:
+        """A step counter: how many more, and of how many if that is known."""
+        done = 0
+
+        def step(more: int, total: int | None) -> None:
+            nonlocal done
+            done += more
+            if self._wanted:
+                of = f" of {total:,}" if total is not None else ""
+                print(f"\r{what} {done:,}{of}", end="", file=sys.stderr, flush=True)
+                self._open = True
+
+        return step
+
+    def end(self) -> None:
+        """The line is done."""
+        if self._open:
+            print(file=sys.stderr, flush=True)
+        self._open = False

@@ -106,15 +106,21 @@ class Folder:
         return controller, reader
 
 
+def check_new(root: str) -> str:
+    """The absolute path of an admin's folder that may be made. Raises ``Refused``."""
+    root = os.path.abspath(root)
+    if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
+        raise Refused(f"{root} exists already and is not empty", "Choose a new folder; keys are never overwritten.")
+    return root
+
+
 def create(root: str, passphrase: str, clock: Clock, *, organisation: str = "Example organisation") -> Folder:
     """Make an admin's folder with fresh keys. Refuses one that is there; leaves nothing half made.
 
     Raises ``Refused`` or ``Unavailable``.
     """
-    root = os.path.abspath(root)
+    root = check_new(root)
     draft = root + ".partial"
-    if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
-        raise Refused(f"{root} exists already and is not empty", "Choose a new folder; keys are never overwritten.")
     controller, reader = Signer.generate(), ReaderKey.generate()
     secret = canonical({"controller": _text(controller.secret()), "reader": _text(reader.seed())})
     stored = {

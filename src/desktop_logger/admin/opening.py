@@ -167,7 +167,10 @@ def accept(path: str, expected: Expected) -> Accepted:
     # 8. the purpose
     granted = {one.id: one.text for one in receipt.processing.purposes if one.granted}
     if expected.purpose not in granted or expected.purpose not in manifest.purposes:
-        raise Refused(f"the person did not agree to the purpose {expected.purpose}")
+        raise Refused(
+            f"the person did not agree to the purpose {expected.purpose}",
+            f"They agreed to: {', '.join(sorted(granted)) or 'none'}. Purposes are named by their ids.",
+        )
     if expected.profile and manifest.profile != expected.profile:
         raise Refused(f"recorded as {manifest.profile}; this export is of {expected.profile}")
     readers = {one.fingerprint: frozenset(one.scopes) for one in receipt.processing.recipients}

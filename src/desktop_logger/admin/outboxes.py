@@ -28,6 +28,8 @@ class Refusal(NamedTuple):
 
     file: str
     reason: str
+    hint: str = ""
+    """What somebody can do about it."""
 
     def __str__(self) -> str:
         """For a terminal: a file's name may hold anything, so only what is printable of it."""
@@ -71,7 +73,7 @@ def note_erasures(folder: Folder, sources: Iterable[str], clock: Clock) -> tuple
         try:
             request = bundle.parse_erasure(contents_of(path, ERASURE_LIMIT))
         except IntegrityError as error:
-            refused.append(Refusal(path, error.message))
+            refused.append(Refusal(path, error.message, error.hint or ""))
             continue
         if request.request not in known.requests:
             fresh[request.request] = {

@@ -77,7 +77,7 @@ def write(folder: str, policy_file: str) -> list[str]:
     try:
         text = disk.read(policy_file, _LARGEST)
     except OSError as error:
-        raise UsageError(f"cannot read {policy_file}: {error.strerror}") from None
+        raise UsageError(f"cannot read {policy_file}: {error.strerror}", "Name the policy's file.") from None
     name = os.path.basename(policy_file)
     if text.startswith(b"{"):  # no TOML does
         policy, text = policies.open_signed(text, name)

@@ -35,7 +35,9 @@ def absolute(path: str) -> str:
 
 
 def check_name(path: str) -> None:
-    """Raise ``UsageError`` for a bucket without a prefix: a dataset has a place of its own."""
+    """Raise ``UsageError`` for no name, or a bucket without a prefix: a dataset has a place of its own."""
+    if not path.strip():
+        raise UsageError("--out is empty", "Name a new folder.")
     if is_remote(path) and not _key_of(path):
         raise UsageError(f"{path} names no place in a bucket", "Write s3://BUCKET/NAME.")
 

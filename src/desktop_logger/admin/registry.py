@@ -71,7 +71,7 @@ def sign_policy(folder: Folder, path: str, passphrase: Callable[[], str], clock:
         with open(path, "rb") as file:
             text = file.read(_LARGEST + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror}", "Name the policy's file.") from None
     checked = policy.parse(text, path)  # before anybody is asked for a passphrase
     signed = policy.sign(text, folder.unlock(passphrase()).controller, path)
     target = os.path.splitext(path)[0] + ".signed.json"

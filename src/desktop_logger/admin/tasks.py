@@ -30,7 +30,7 @@ def check_all(paths: list[str], expected: Expected) -> list[Accepted | Refusal]:
         try:
             found.append(accept(path, expected))
         except DesktopLoggerError as error:
-            found.append(Refusal(path, error.message))
+            found.append(Refusal(path, error.message, error.hint or ""))
     return found
 
 

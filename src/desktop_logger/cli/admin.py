@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import requests, stewarding
+from .narrow import hanging, lines
 
 if TYPE_CHECKING:
     from desktop_logger.admin.folder import Folder, Keys
@@ -45,7 +46,7 @@ def init(
 ) -> None:
     """Make the organisation's keys, locked with a passphrase, and a policy to fill in."""
     from desktop_logger import disk
-    from desktop_logger.admin.folder import create
+    from desktop_logger.admin.folder import check_new, create
     from desktop_logger.clock import Clock
     from desktop_logger.sealing import fingerprint
 
@@ -53,12 +54,17 @@ def init(
 
     passphrase.need_terminal("Making keys")
     disk.need_folder_above(folder)
+    check_new(folder)
     made = create(folder, passphrase.ask_twice(), Clock(), organisation=organisation)
     print(f"made {made.root}")
-    print(f"  controller  {fingerprint(made.controller)}   signs policies; people compare it when they join")
-    print(f"  reader      {fingerprint(made.reader)}   opens what people release; it is shown when they sign")
-    print("Keep a copy of the folder offline. Without it and the passphrase, nothing released to it can be opened.")
-    print(f"Next: edit {made.policy_file}, then: desktop-logger admin policy sign {made.policy_file} --dir {folder}")
+    print(f"  controller  {fingerprint(made.controller)}")
+    print("              signs policies; people compare it when they join")
+    print(f"  reader      {fingerprint(made.reader)}")
+    print("              opens what people release; it is shown when they sign")
+    print("Keep a copy of the folder offline. Without it and the passphrase, nothing that")
+    print("was released to it can be opened.")
+    print(f"Next: edit {made.policy_file}, then:")
+    print(f"  desktop-logger admin policy sign {made.policy_file} --dir {folder}")
 
 
 @policy.command("sign", epilog="Example: desktop-logger admin policy sign steward/policy.toml --dir steward")
@@ -81,19 +87,23 @@ def policy_sign(
     print(f"signed {target}")
     for reader, name in readers_of(file):
         print(f"  reader      {reader}   {name}")
-    print(f"Hand it out with the controller's fingerprint: {fingerprint(folder.controller)}")
-    print(f"People adopt it with: desktop-logger join {target}")
+    print("Hand it out with the controller's fingerprint:")
+    print(f"  {fingerprint(folder.controller)}")
+    print("People adopt it with:")
+    print(f"  desktop-logger join {target}")
 
 
 def _say_what_is_still_the_example(file: str) -> None:
     """Before anybody signs: the lines of the example policy that nobody has replaced."""
     try:
         with open(file, encoding="utf-8") as text:
-            left = [line.strip() for line in text if any(mark in line for mark in _EXAMPLE)]
+            left = [
+                line.strip() for line in text if any(mark in line for mark in _EXAMPLE) and not line.startswith("#")
+            ]
     except (OSError, UnicodeDecodeError):
         return  # signing says what is wrong with it
     for line in left:
-        print(f"note: still as in the example: {line}")
+        print(hanging(f"note: still as in the example: {line}", "  "))
 
 
 @policy.command(
@@ -227,7 +237,7 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
     engines.check(engine)
     keys = _keys(folder, other, purpose, passphrase_fd, with_passphrase_fd)
     report = run(folder, keys, order, Clock(), progress=_progress(), engine=engine, address=address)
-    print(json.dumps(report.to_json()) if as_json else "\n".join(report.lines()))
+    print(json.dumps(report.to_json()) if as_json else lines("\n".join(report.lines())))
     if report.export is None:
         raise typer.Exit(1)
 

@@ -26,14 +26,18 @@ def build(
     Refuses while an erasure waits for the export. The export remembers what was made of it, so that erasure follows.
     """
     from desktop_logger.dataset import sequences
+    from desktop_logger.inspection.drawing import plural
+
+    from .narrow import hanging
 
     built = sequences.build(export, out, length=length, deduplicate=not keep_duplicates)
     if as_json:
         print(json.dumps(built._asdict()))
         return
-    print(f"wrote {built.sequences:,} sequences of {built.tokens:,} tokens from {built.records:,} records to {out}")
+    made = f"{plural(built.sequences, 'sequence')} of {plural(built.tokens, 'token')}"
+    print(hanging(f"wrote {made} from {plural(built.records, 'record')} to {out}", "  "))
     if built.duplicates:
-        print(f"dropped {built.duplicates:,} exact duplicates")
+        print(f"dropped {plural(built.duplicates, 'exact duplicate')}")
 
 
 @app.command("split", epilog="Example: desktop-logger dataset split sequences --validation 2 --test 2")

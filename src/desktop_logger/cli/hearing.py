@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .data import AsJson
+from .narrow import hanging
 
 if TYPE_CHECKING:
     from desktop_logger.ledger import Entry
@@ -39,11 +40,10 @@ def erasures(source: From = None, as_json: AsJson = False) -> None:
     for one in found:
         count = f"{len(one.segments)} segment" + ("s" if len(one.segments) != 1 else "")
         said = f"done on {one.done}" if one.done else f"{one.state}, due by {one.due}"
-        print(f"{one.day}  {one.request}  {count}  {said}")
+        print(hanging(f"{one.day}  {one.request}  {count}  {said}", " " * 12))
         if one.models:
-            print(
-                f"            {len(one.models)} model(s) had been trained on it before; that is not undone by deleting"
-            )
+            said = f"{len(one.models)} model(s) had been trained on it before; that is not undone by deleting"
+            print(hanging(f"{'':12}{said}", " " * 12))
     if not found:
         print("no erasure of released data was asked for")
     for line in refused:
@@ -62,7 +62,9 @@ def exports(place: Home, *, as_json: bool) -> None:
         return
     for one in found:
         count = f"{len(one.segments)} segment" + ("s" if len(one.segments) != 1 else "")
-        print(f"{one.day}  {count} exported for {one.purpose} by {one.by}  (export {one.export})")
+        print(f"{one.day}  {count} exported for {one.purpose}")
+        print(f"            by {one.by}")
+        print(f"            export {one.export}")
     if not found:
         print("no export was acknowledged")
     for line in refused:

@@ -44,5 +44,10 @@ def lines(text: str) -> str:
     return "\n".join(made)
 
 
-def _filled(text: str, hanging: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+def hanging(text: str, indent: str) -> str:
+    """One line, filled; what does not fit stands under it, behind ``indent``."""
+    return "\n".join(_filled(text, indent))
+
+
+def _filled(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -9,6 +9,7 @@ import typer
 
 from desktop_logger.errors import UsageError
 
+from .narrow import hanging, lines
 from .systems import need_linux
 
 Dir = Annotated[str, typer.Option("--dir", help="The admin folder that `admin init` made.", metavar="DIR")]
@@ -63,8 +64,9 @@ def erase(  # noqa: PLR0917 - one parameter an option, which typer reads by name
         pairs.append((export, place))
     request = Request(tuple(source or ()), tuple(runs or ()), tuple(pairs), tuple(deleted or ()))
     folder = Folder(directory)
+    request.check(folder)
     report = run(folder, folder.unlock(passphrase.obtain(passphrase_fd)), request, Clock())
-    print(json.dumps(report.to_json()) if as_json else "\n".join(report.lines()))
+    print(json.dumps(report.to_json()) if as_json else lines("\n".join(report.lines())))
     if report.missing:
         raise typer.Exit(1)
 
@@ -79,7 +81,7 @@ def ledger(directory: Dir, as_json: Json = False) -> None:
         print(json.dumps({"head": book.head(), "entries": entries}))
         return
     for one in entries:
-        print(f"{one['seq']:>5}  {one['day']}  {one['kind']:<15} {_detail(one)}")
+        print(hanging(f"{one['seq']:>4} {one['day']}  {one['kind']:<15} {_detail(one)}".rstrip(), " " * 33))
 
 
 def verify(directory: Dir, as_json: Json = False) -> None:
@@ -101,7 +103,8 @@ def verify(directory: Dir, as_json: Json = False) -> None:
         head = folder.ledger.head()
         print(json.dumps({"ok": not bad, "entries": len(entries), "head": head, "altered": bad, "waiting": waiting}))
     else:
-        print(f"ledger: ok, {len(entries)} entries, head {folder.ledger.head()}")
+        print(f"ledger: ok, {len(entries)} entries, head")
+        print(f"  {folder.ledger.head()}")
         print(f"exports: {len(known.exports)}, erasure requests waiting: {len(waiting)}")
     if bad:
         raise IntegrityError(f"the lineage of export {bad[0]} is not what the ledger says", "Restore a copy of it.")
@@ -120,4 +123,5 @@ def rehearse(keep: Annotated[bool, typer.Option("--keep", help="Leave the tempor
 
 def _detail(one: dict[str, object]) -> str:
     names = ("subject", "policy", "export", "purpose", "rows", "request", "requests")
-    return "  ".join(f"{name} {one[name]}" for name in names if name in one)
+    said = {name: ", ".join(value) if isinstance(value := one[name], list) else value for name in names if name in one}
+    return "  ".join(f"{name} {value}" for name, value in said.items())

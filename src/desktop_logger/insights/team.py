@@ -113,9 +113,8 @@ def answer(root: str, persons: Mapping[int, str], once: Callable[[bytes, int], t
     needed = max(minimum, -(-smallest(minimum) // POINTS))
     if people < needed:
         raise Refused(
-            f"the export holds data of {people} people, and an insight needs {needed}: of fewer, the noise that hides "
-            "one of them hides everything",
-            "Export what more people released.",
+            f"the export holds data of {people} people, and an insight needs {needed}",
+            "Export what more people released: noise that hides one of fewer hides all.",
         )
     table = total([points(one) for one in counts.values()])
     key, left = once(_exact(table), STATES)
