@@ -107,10 +107,13 @@ def slope(values: list[float]) -> tuple[float, float]:
     return rise, 1.96 * math.sqrt(rest / (n - 2) / spread)
 
 
-def private_kib(pid: int) -> int:
-    """Memory of this process alone, KiB: unlike PSS it does not change with what others on the machine do."""
+def own_kib(pid: int) -> int:
+    """Memory that this process has written to, KiB: what others on the machine map or unmap does not change it.
+
+    ``Private_Clean`` would: a library counts there from the moment when the last other process that maps it ends.
+    """
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+        return next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
 
 
 def _open_files(pids: list[int]) -> int:
@@ -142,7 +145,7 @@ def _soak(folder: str, desk: Desk, minutes: int, hz: int | None) -> int:
         before = cpu_s(pids)
         player.minute(phase, minute, hz or HZ)
         share = 100 * (cpu_s(pids) - before) / 60
-        memory.append(sum(map(private_kib, pids)))
+        memory.append(sum(map(own_kib, pids)))
         files.append(_open_files(pids))
         shares.setdefault(phase, []).append(share)
         store = ours.person.status()["store"]
