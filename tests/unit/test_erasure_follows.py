@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow.dataset
 import pytest
 
 from desktop_logger import bundle, store
@@ -15,6 +16,7 @@ from desktop_logger.admin import erase, lineage
 from desktop_logger.consent import withdrawing
 from desktop_logger.dataset import erasing as dropping
 from desktop_logger.dataset import folder as datasets
+from desktop_logger.dataset import sequences, trained
 from desktop_logger.errors import IntegrityError, Refused, Unavailable, UsageError
 from desktop_logger.ledger import Ledger
 from desktop_logger.sealing import Signer, fingerprint
@@ -260,6 +262,40 @@ def test_an_export_that_cannot_be_found_keeps_the_request_open(
     done = organisation.erase(gone.outbox, moved=moved)
     assert len(done.requests) == 1
     assert datasets.read_card(str(tmp_path / "elsewhere"))["subjects"] == 1
+
+
+def test_what_was_built_is_followed_to_where_it_lies_now_or_holds_the_request_open(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox, form="parquet")
+    built = [
+        sequences.build(str(tmp_path / "out"), str(tmp_path / name), deduplicate=False)
+        for name in ("moved", "thrown", "stays")
+    ]
+    trained.register(str(tmp_path / "stays"), "a" * 32, str(tmp_path / "model"))  # whose folder is gone since
+    sessions = len(session_numbers(tmp_path / "stays"))
+    shutil.move(tmp_path / "moved", tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "thrown")
+    purged(gone)
+    open_ = organisation.erase(gone.outbox)
+    assert {name for name, _ in open_.missing} == {built[0].dataset, built[1].dataset}
+    assert open_.requests == ()
+    assert len(session_numbers(tmp_path / "stays")) == sessions - 2
+    with pytest.raises(Refused):
+        organisation.export(str(tmp_path / "new"), stays.outbox)
+    moved = ((built[0].dataset, str(tmp_path / "elsewhere")),)
+    done = organisation.erase(gone.outbox, moved=moved, deleted=(built[1].dataset,))
+    assert (len(done.requests), done.missing) == (1, ())
+    assert len(session_numbers(tmp_path / "elsewhere")) == sessions - 2
+    assert [one.run for one in done.models] == ["a" * 32]
+    assert [path for _, path in datasets.derived(str(tmp_path / "out"))] == [
+        str(tmp_path / "elsewhere"), str(tmp_path / "stays"),
+    ]  # fmt: skip
+
+
+def session_numbers(root: Path) -> set[int]:
+    return set(pyarrow.dataset.dataset(root / "data", format="parquet").to_table(["session"])["session"].to_pylist())
 
 
 def test_models_that_saw_it_are_named_to_both_sides(

@@ -4,14 +4,15 @@
 2. drafts of unfinished exports are thrown away
 3. every export that holds affected sessions: those rows are taken out and a second reading finds none; card counted
    anew; too few people left for the policy's minimum: all of it goes
-4. the same for every dataset that was built from it, and from that
+4. the same for every dataset that was built from it, and from that; one that is not where it was made is asked for
 5. lineage keeps only the digests; bundles of erased segments that lie in the outboxes are deleted
 6. models that were trained on any of it are named, from run records and from the datasets' own notes, and marked stale:
    they cannot be unlearned here, and that is said
 7. ledger entry; then, for each request, an acknowledgement signed by the controller's key
 
 Invariants: every step can be repeated, and a crash at any point is finished by the next run; a request is acknowledged
-only when nothing that is known of it is left. An export whose folder is gone must be found or declared deleted.
+only when nothing that is known of it is left. An export or built dataset whose folder is gone must be found or declared
+deleted; a model that is gone is named all the same.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Erased(NamedTuple):
     exports: tuple[dict[str, Any], ...]
     """``{dataset, path, rows, sessions, parts}`` for each dataset that was rewritten."""
     missing: tuple[tuple[str, str], ...]
-    """(export, where it was): these requests stay outstanding."""
+    """(export or built dataset, where it was): these requests stay outstanding."""
     bundles: int
     """Bundle files that were deleted from the outboxes."""
     models: tuple[Trained, ...]
@@ -67,7 +68,7 @@ class Erased(NamedTuple):
         """The same for people."""
         lines = [f"carried out {plural(len(self.requests), 'erasure request')}"]
         if self.missing:
-            lines = ["nothing is answered yet: not every export with their rows was found"]
+            lines = ["nothing is answered yet: not every dataset with their rows was found"]
         lines += [
             f"  {one['path']}: {plural(one['rows'], 'row')} of {plural(one['sessions'], 'session')} went; none is left"
             for one in self.exports
@@ -75,7 +76,7 @@ class Erased(NamedTuple):
         if self.bundles:
             lines.append(f"  deleted {plural(self.bundles, 'bundle')} from the outboxes")
         lines += [
-            f"export {export} is not at {out}: say where it is, as in --moved {export}=FOLDER;"
+            f"{export} is not at {out}: say where it is, as in --moved {export}=FOLDER;"
             f" or, if nothing is left of it, --deleted {export}"
             for export, out in self.missing
         ]
@@ -95,21 +96,20 @@ class Request(NamedTuple):
     runs: tuple[str, ...] = ()
     """Folders with run records."""
     moved: tuple[tuple[str, str], ...] = ()
-    """(export, where it is now)."""
+    """(export or built dataset, where it is now)."""
     deleted: tuple[str, ...] = ()
-    """Exports that the steward declares deleted."""
+    """Exports and built datasets that the steward declares deleted."""
 
     def check(self, folder: Folder) -> None:
         """Refuse what can be refused before a passphrase is asked. Raises ``UsageError``."""
         outboxes.folders(self.sources)
-        for export in (*(one for one, _ in self.moved), *self.deleted):
-            if export not in folder.ledger.known().exports:
-                raise UsageError(
-                    f"'{export[:40]}' is no export of this folder", "Their ids: desktop-logger admin ledger --dir DIR"
-                )
-        for export, place in self.moved:
-            if not _is_at(export, place):
-                raise UsageError(f"{place} is not the export {export}", "Name the folder that holds its card.json.")
+        exports = folder.ledger.known().exports
+        for one in (*(one for one, _ in self.moved), *self.deleted):
+            if one not in exports and (len(one) != 32 or one.strip("0123456789abcdef")):
+                raise UsageError(f"'{one[:40]}' is no dataset", "Their ids stand on their cards, and in what it says.")
+        for one, place in self.moved:
+            if not _is_at(one, place):
+                raise UsageError(f"{place} is not the dataset {one}", "Name the folder that holds its card.json.")
 
 
 def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
@@ -133,17 +133,24 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
             missing.append((one.export, place))
             continue
         else:
-            done += _follow(folder, one, place)
+            here, lost = _follow(folder, one, place, request)
+            done += here
+            missing += lost
+            if lost:
+                continue  # the lineage still knows these sessions: the next run looks again
         # 5. lineage
         lineage.forget(folder, one.export, one.sessions)
     waiting = sorted(known.requests - known.carried_out)
     bundles = _delete_bundles(request.sources, known.gone)
     # 6. models
     touched = {one["dataset"] for one in done} | _built_before(folder, known.gone)
-    noted_models = [model.path for one in done for model in trained.models(one["path"])]
+    marked = {model.run: (model, one["dataset"]) for one in done for model in trained.models(one["path"])}
+    noted_models = [model.path for model, _ in marked.values()]
     beside = (os.path.join(os.path.dirname(one["path"]), "runs") for one in done)
     places = dict.fromkeys([*request.runs, *beside, *noted_models])
     models = trained_on((place for place in places if os.path.isdir(place)), touched)
+    found_runs = {one.run for one in models}
+    models += [Trained(run, model.path, name) for run, (model, name) in marked.items() if run not in found_runs]
     _mark_stale(models)
     result = Erased((), tuple(done), tuple(missing), bundles, tuple(models), tuple(refused), ())
     if missing or not waiting:
@@ -166,31 +173,50 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
 
 
 def _is_at(export: str, place: str) -> bool:
-    """Whether this export lies there."""
+    """Whether this export or built dataset lies there."""
     try:
         if places.is_remote(place):
             card = json.loads(places.read(f"{place}/card.json", 4 << 20))
             return bool(card["kind"] == "export" and card["export"] == export)
-        return bool(datasets.read_card(place)["export"] == export)
+        return datasets.is_at(export, place)
     except (UsageError, KeyError, ValueError, FileNotFoundError):
         return False
 
 
-def _follow(folder: Folder, one: Affected, place: str) -> list[dict[str, Any]]:
-    """Steps 3 and 4 for one export."""
+def _follow(
+    folder: Folder, one: Affected, place: str, request: Request
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Steps 3 and 4 for one export: what was done, and what was built from it and is not where it was."""
     left = lineage.without(folder, one.export, one.sessions)
     with places.checked_out(place) as here:
         done = [{**_take_out(here, datasets.read_card(here), one.sessions, left), "path": place}]
-        coming = datasets.derived(here)
-    seen = {places.absolute(place)}
+        built, missing = _built_from(here, request)
+    done += [_take_out(path, datasets.read_card(path), one.sessions, left) for path in built]
+    return done, missing
+
+
+def _built_from(root: str, request: Request) -> tuple[list[str], list[tuple[str, str]]]:
+    """Where all lies that was built from a dataset, and from that; and what is not there. Notes are kept true."""
+    found: list[str] = []
+    missing: list[tuple[str, str]] = []
+    coming, seen, moved = [root], set(), dict(request.moved)
     while coming:
-        _, path = coming.pop()
-        if path in seen or not os.path.isdir(path):
-            continue
-        seen.add(path)
-        done.append(_take_out(path, datasets.read_card(path), one.sessions, left))
-        coming += datasets.derived(path)
-    return done
+        origin = coming.pop()
+        for identity, path in datasets.derived(origin):
+            place = os.path.abspath(moved.get(identity, path))
+            if identity in seen:
+                continue
+            seen.add(identity)
+            if identity in request.deleted:
+                datasets.renote_derived(origin, identity, None)
+            elif not datasets.is_at(identity, place):
+                missing.append((identity, place))
+            else:
+                if place != path:
+                    datasets.renote_derived(origin, identity, place)
+                found.append(place)
+                coming.append(place)
+    return found, missing
 
 
 def _take_out(path: str, facts: dict[str, Any], sessions: Collection[int], left: tuple[int, int]) -> dict[str, Any]:

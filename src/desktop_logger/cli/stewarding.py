@@ -36,10 +36,10 @@ def erase(  # noqa: PLR0917 - one parameter an option, which typer reads by name
         list[str] | None, typer.Option("--runs", help="A folder with records of training runs.", metavar="DIR")
     ] = None,
     moved: Annotated[
-        list[str] | None, typer.Option("--moved", help="An export that lies elsewhere now.", metavar="EXPORT=DIR")
+        list[str] | None, typer.Option("--moved", help="A dataset that lies elsewhere now.", metavar="ID=DIR")
     ] = None,
     deleted: Annotated[
-        list[str] | None, typer.Option("--deleted", help="An export of which nothing is left.", metavar="EXPORT")
+        list[str] | None, typer.Option("--deleted", help="A dataset of which nothing is left.", metavar="ID")
     ] = None,
     passphrase_fd: PassphraseFd = None,
     as_json: Json = False,
@@ -60,7 +60,7 @@ def erase(  # noqa: PLR0917 - one parameter an option, which typer reads by name
     for one in moved or []:
         export, equals, place = one.partition("=")
         if not equals:
-            raise UsageError("--moved wants EXPORT=DIR", "For example: --moved 0123…=/data/moved")
+            raise UsageError("--moved wants ID=DIR", "For example: --moved 0123…=/data/moved")
         pairs.append((export, place))
     request = Request(tuple(source or ()), tuple(runs or ()), tuple(pairs), tuple(deleted or ()))
     folder = Folder(directory)

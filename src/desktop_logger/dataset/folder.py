@@ -140,6 +140,22 @@ def register_derived(root: str, derived: str, identity: str) -> None:
     note(os.path.join(root, DERIVED), "dataset", identity, derived)
 
 
+def renote_derived(root: str, identity: str, place: str | None) -> None:
+    """Say that what was built from this folder lies at ``place`` now, or (``None``) that nothing of it is left."""
+    kept = [(name, place or path if name == identity else path) for name, path in derived(root)
+            if name != identity or place is not None]  # fmt: skip
+    text = "".join(json.dumps({"dataset": name, "path": os.path.abspath(path)}) + "\n" for name, path in kept)
+    add(root, DERIVED, text)
+
+
+def is_at(identity: str, place: str) -> bool:
+    """Whether the dataset of this id, an export or what was built from one, lies there."""
+    with suppress(UsageError, KeyError):
+        facts = read_card(place)
+        return bool(identity == facts.get("dataset", facts["export"]))
+    return False
+
+
 def derived(root: str) -> list[tuple[str, str]]:
     """(dataset id, path) of everything that was built from this folder. Raises ``IntegrityError`` for damaged notes."""
     return noted(os.path.join(root, DERIVED), "dataset")
