@@ -88,7 +88,9 @@ _OF_SOME = {
         "  higher of the two figures counts."
     ),
     "letters, bits each, recurrent": (
-        "* *letters, bits each, recurrent*: with and without records, told where corrections and Enter stood."
+        "* *letters, bits each, recurrent*: with and without records, told where corrections and Enter stood, and of\n"
+        "  `bursts` and `coarse` also which presses each record covers. Records alone do not show that, so they\n"
+        "  give somebody less."
     ),
     "scenario": (
         "* *scenario*: which of six exercises a session was about, guessed for people never seen (each exercise\n"
