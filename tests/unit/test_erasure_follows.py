@@ -152,6 +152,28 @@ def test_a_request_that_names_somebody_elses_bundles_takes_nothing_of_theirs(
     assert datasets.read_card(out)["rows"] == first.rows
 
 
+def test_each_person_is_told_of_their_own_rows_only(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    report = organisation.export(str(tmp_path / "out"), two[0].outbox, two[1].outbox)
+    kept = lineage.read_lineage(organisation.folder, str(report.export))["sessions"]
+    for person in two:
+        purged(person)
+    nobody = bundle.write_erasure(Signer.generate(), ["0" * 32], [])
+    Path(two[0].outbox, "1" * 32 + bundle.ERASURE_SUFFIX).write_bytes(nobody)
+    done = organisation.erase(two[0].outbox, two[1].outbox)
+    assert len(done.requests) == 3
+    told = {}
+    for path in (path for person in two for path in Path(person.outbox).glob("*.ack.json")):
+        answer = bundle.parse_acknowledgement(path.read_bytes(), organisation.keys.controller.public)
+        if answer.kind == "erased":
+            told[answer.id] = answer.rows, answer.exports
+    own = [sum(one["rows"] for one in kept if one["subject"] == fingerprint(person.identity.signer.public))
+           for person in two]  # fmt: skip
+    assert sorted(told.values()) == sorted([(0, 0), (own[0], 1), (own[1], 1)])
+    assert min(own) > 0
+
+
 def test_before_an_answer_the_month_runs(two: tuple[Subject, Subject], organisation: Organisation) -> None:
     gone, _ = two
     purged(gone)

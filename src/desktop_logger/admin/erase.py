@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from desktop_logger.bundle import ERASURE_LIMIT, ERASURE_SUFFIX, FILE_LIMIT
 from desktop_logger.clock import Clock, day
 from desktop_logger.dataset import erasing, trained
 from desktop_logger.dataset import folder as datasets
+from desktop_logger.dataset.trained import Model
 from desktop_logger.errors import DesktopLoggerError, IntegrityError, UsageError
 from desktop_logger.inspection.drawing import plural
 
@@ -123,6 +124,8 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
         for out in books.unfinished(folder):
             books.discard(folder, out)
     # 3. and 4. exports, and what was made from them
+    noted = {one["request"]: one for one in folder.ledger.entries() if one["kind"] == "erasure.noted"}
+    shares = {name: _Share() for name in noted}
     done: list[dict[str, Any]] = []
     missing: list[tuple[str, str]] = []
     for one in lineage.affected(folder, known):
@@ -135,6 +138,9 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
         else:
             here, lost = _follow(folder, one, place, request)
             done += here
+            for name, rows in lineage.rows_by_request(folder, one.export, noted).items():
+                shares[name].rows += rows
+                shares[name].datasets.update(dataset["dataset"] for dataset in here)
             missing += lost
             if lost:
                 continue  # the lineage still knows these sessions: the next run looks again
@@ -148,9 +154,7 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     noted_models = [model.path for model, _ in marked.values()]
     beside = (os.path.join(os.path.dirname(one["path"]), "runs") for one in done)
     places = dict.fromkeys([*request.runs, *beside, *noted_models])
-    models = trained_on((place for place in places if os.path.isdir(place)), touched)
-    found_runs = {one.run for one in models}
-    models += [Trained(run, model.path, name) for run, (model, name) in marked.items() if run not in found_runs]
+    models = _models(places, touched, marked)
     _mark_stale(models)
     result = Erased((), tuple(done), tuple(missing), bundles, tuple(models), tuple(refused), ())
     if missing or not waiting:
@@ -158,18 +162,37 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     # 7. ledger, acknowledgements
     sender = Sender(folder, keys, day(clock.now()))
     rows = sum(one["rows"] for one in done)
-    noted = {one["request"]: one for one in folder.ledger.entries() if one["kind"] == "erasure.noted"}
     found = _where(request.sources)
     folder.ledger.append(
         clock, "erased", folder.who, requests=waiting, rows=rows, deleted=sorted(request.deleted),
         exports=[one["dataset"] for one in done], models=[one.run for one in models],
     )  # fmt: skip
     for name in waiting:
+        # each request is told of what was its own: not how much others had erased in the same run
+        theirs, digests = shares[name], noted[name]["bundles"]
+        seen = theirs.datasets | _built_before(folder, frozenset((noted[name]["device"], one) for one in digests))
         sender.erased(
-            found.get(name), name, exports=len(done), rows=rows, models=[one.run for one in models],
-            digests=noted[name]["bundles"],
+            found.get(name), name, exports=len(theirs.datasets), rows=theirs.rows,
+            models=[one.run for one in _models(places, seen, marked)] if seen else [], digests=digests,
         )  # fmt: skip
     return result._replace(requests=tuple(waiting), notes=tuple(sender.notes()))
+
+
+class _Share:
+    """What of a run was one request's."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        """In exports; what was built from them is not counted again."""
+        self.datasets: set[str] = set()
+
+
+def _models(places: Iterable[str], seen: Collection[str], marked: Mapping[str, tuple[Model, str]]) -> list[Trained]:
+    """Models that saw one of these datasets: by their records, or by the datasets' notes where they are gone."""
+    found = trained_on((place for place in places if os.path.isdir(place)), seen)
+    runs = {one.run for one in found}
+    gone = [(run, model, name) for run, (model, name) in marked.items() if run not in runs and name in seen]
+    return found + [Trained(run, model.path, name) for run, model, name in gone]
 
 
 def _is_at(export: str, place: str) -> bool:

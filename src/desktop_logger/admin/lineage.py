@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -96,6 +96,21 @@ def affected(folder: Folder, known: Known) -> list[Affected]:
         for export, out, state, session in rows:
             found.setdefault((export, out, state), []).append(session)
     return [Affected(export, out, tuple(some), state != "writing") for (export, out, state), some in found.items()]
+
+
+def rows_by_request(folder: Folder, export: str, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Request → rows that an export still holds of what it names, for the requests that it holds any of."""
+    found: dict[str, int] = {}
+    with opened(path_of(folder)) as connection:
+        query = "SELECT device, segment, digest, rows FROM sessions WHERE export = ? AND NOT erased"
+        here = connection.execute(query, (export,)).fetchall()
+    for name, one in requests.items():
+        segments, bundles = set(one["segments"]), set(one["bundles"])
+        rows = [rows for device, segment, digest, rows in here
+                if device == one["device"] and (segment in segments or digest in bundles)]  # fmt: skip
+        if rows:
+            found[name] = sum(rows)
+    return found
 
 
 def forget(folder: Folder, export: str, sessions: Iterable[int]) -> None:
