@@ -46,7 +46,7 @@ def _address(home: Home) -> tuple[str, int | None]:
         from . import pipe
 
         return pipe.name(home), None
-    if len(os.fsencode(home.socket)) < 100:
+    if len(os.fsencode(home.socket)) < 100 or not hasattr(os, "O_PATH"):  # macOS has neither that nor /proc
         return home.socket, None
     folder = os.open(home.run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     return f"/proc/self/fd/{folder}/{os.path.basename(home.socket)}", folder
@@ -87,13 +87,21 @@ def peer_uid(connection: socket.socket) -> int:
     return int(struct.unpack("3i", credentials)[1])
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that says nothing twice: what is asked must not depend on who reads it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
 def parse(line: bytes) -> dict[str, Any]:
     """One request, checked: a known verb and what it takes. ``Refused`` otherwise.
 
     ``begin`` takes ``task``, a code; ``end`` takes ``outcome``; the others may have ``seconds``, whole ones.
     """
     try:
-        request = json.loads(line)
+        request = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise Refused("a request that is not JSON") from None
     if not isinstance(request, dict) or request.get("verb") not in VERBS:
