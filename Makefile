@@ -46,7 +46,7 @@ soak: install ## record for SOAK_MINUTES (20) and look for growth and loss; then
 	@$(BIN)/python -m tests.soak.halted
 	@$(BIN)/python -m tests.accounting
 	@$(BIN)/python -m pytest tests/desktop/test_matrix.py tests/soak/conformance.py tests/soak/input_methods.py
-	@$(BIN)/python -m tests.machine 20 30
+	@$(BIN)/python -m tests.machine 8 25
 	@$(BIN)/python -m tests.soak.window
 	@$(BIN)/python -m tests.noninterference 1000000
 	@$(BIN)/python -m tests.processes 50

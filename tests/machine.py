@@ -20,13 +20,22 @@ from typing import Any, ClassVar, Concatenate, ParamSpec
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.inject import Injector
 from tests.people import Person
 from tests.testbed import Server, wait_until
 
 ROLES = ("capture", "writer", "indicator", "supervisor")
+LASTS = 4
+"""A recording goes on for so many steps before it may be ended: a walk that only begins and ends meets little."""
 CAUTIOUS = 5.5
 """Seconds after which what was clicked is on the disk, whoever dies."""
 
@@ -64,8 +73,8 @@ class Recording(RuleBasedStateMachine):
         self.folder = tempfile.mkdtemp(prefix="desktop-logger-")
         self.person = Person(os.path.join(self.folder, "home"), self.display)
         self.signed = self.withdrawn = self.runs = self.paused = False
-        self.kept = 0
-        """Clicks that must be found."""
+        self.kept = self.lasted = 0
+        """Clicks that must be found; and how many steps the recording has gone on for."""
         self.steps: list[str] = []
 
     def teardown(self) -> None:
@@ -74,27 +83,47 @@ class Recording(RuleBasedStateMachine):
 
     # --- what may happen --------------------------------------------------------------------------------------
 
+    @initialize(begun=st.sampled_from((True, True, True, False)))
+    @step
+    def begin(self, begun: bool) -> None:
+        if begun:
+            self._sign()
+            self._start()
+
     @precondition(lambda self: not self.signed)
     @rule()
     @step
     def sign(self) -> None:
+        self._sign()
+
+    def _sign(self) -> None:
         self.done["sign"] += 1
         self.person.sign(profile="events")
         self.signed = True
 
+    @precondition(lambda self: self.signed and not self.runs)
     @rule()
     @step
     def start(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         self.done["start"] += 1
         done = self.person.run("start")
-        if not self.signed:
-            assert done.returncode == 3, done
-        elif self.runs:
-            assert (done.returncode, "already runs" in done.stderr) == (1, True), done
-        else:
-            assert done.returncode == 0, done
-            self.runs, self.paused = True, False
+        assert done.returncode == 0, done
+        self.runs, self.paused, self.lasted = True, False, 0
 
+    @precondition(lambda self: not self.runs)
+    @rule()
+    @step
+    def ask_in_vain(self) -> None:
+        self.done["ask in vain"] += 1
+        if not self.signed:
+            assert self.person.run("start").returncode == 3
+        assert self.person.run("pause").returncode == 1
+        assert self.person.run("stop").returncode == 0
+
+    @precondition(lambda self: self.runs and self.lasted >= LASTS)
     @rule()
     @step
     def stop(self) -> None:
@@ -102,12 +131,13 @@ class Recording(RuleBasedStateMachine):
         assert self.person.run("stop").returncode == 0
         self.runs = self.paused = False
 
+    @precondition(lambda self: self.runs)
     @rule()
     @step
     def pause(self) -> None:
         self.done["pause"] += 1
-        assert self.person.run("pause").returncode == (0 if self.runs else 1)
-        self.paused = self.runs
+        assert self.person.run("pause").returncode == 0
+        self.paused = True
 
     @precondition(lambda self: self.runs)
     @rule()
@@ -158,6 +188,7 @@ class Recording(RuleBasedStateMachine):
         if self.runs and not self.paused:
             wait_until(lambda: self.person.status()["state"] == "recording", 20, "recording again")
 
+    @precondition(lambda self: not self.runs or self.lasted >= LASTS)
     @rule()
     @step
     def withdraw(self) -> None:
@@ -175,6 +206,7 @@ class Recording(RuleBasedStateMachine):
     def the_status_is_the_model(self) -> None:
         wanted = "recording" if self.runs and not self.paused else "paused" if self.runs else (
             "stopped" if self.signed else "no-consent")  # fmt: skip
+        self.lasted += 1
         said: dict[str, Any] = {}
 
         def agrees() -> bool:
@@ -214,7 +246,7 @@ def walk(display: str, examples: int, steps: int) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    counts = [int(word) for word in sys.argv[1:]] or [20, 30]
+    counts = [int(word) for word in sys.argv[1:]] or [8, 25]
     server = Server()
     try:
         walk(server.display, *counts)

@@ -6,6 +6,7 @@ stops is not seen.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,8 @@ def desk() -> Iterator[Desk]:
     made.close()
 
 
+# Listeners of pynput that lose their display leave their sockets to the garbage.
+@pytest.mark.filterwarnings("ignore:.*X11-unix:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=str)
 def test_pynput_shows(behaviour: Behaviour, request: pytest.FixtureRequest) -> None:
     own = Desk() if "lose" in behaviour.needs else None
@@ -34,3 +37,4 @@ def test_pynput_shows(behaviour: Behaviour, request: pytest.FixtureRequest) -> N
         rig.close()
         if own is not None:
             own.close()
+            gc.collect()
