@@ -50,8 +50,3 @@ def run(*words: str, timeout: float = 120.0, **more: str) -> tuple[int, str, str
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace").replace("\r\n", "\n")
-
-
-def end() -> None:
-    """End what Wine keeps running for this prefix."""
-    subprocess.run(["/usr/lib/wine/wineserver64", "-k"], env=environment(), check=False)
