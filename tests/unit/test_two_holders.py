@@ -145,7 +145,7 @@ def command(two: Two, out: str, *more: str, ours: str = PASSPHRASE, theirs: str 
     )
     for one in handed:
         os.close(one)
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
 def test_the_command_asks_both_and_the_second_holder_keeps_a_record(two: Two, tmp_path: Path) -> None:
