@@ -148,15 +148,16 @@ class Recording(RuleBasedStateMachine):
         self.paused = False
 
     @precondition(lambda self: self.runs)
-    @rule(count=st.integers(1, 5))
+    @rule(count=st.sampled_from((1, 2, 4)))
     @step
     def click(self, count: int) -> None:
+        """Nobody says here what has the focus, so that clicks are kept in powers of two, a run of them at a time."""
         self.done["click"] += 1
         with Injector(self.display) as injector:
             for _ in range(count):
                 injector.send(injector.button(2))
             injector.sync()
-        time.sleep(1.6)
+        time.sleep(2.2)  # the run is over, and what was clicked is known not to be secret
         self.kept += 0 if self.paused else count
 
     @precondition(lambda self: self.runs)
