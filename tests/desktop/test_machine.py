@@ -6,4 +6,4 @@ from tests.machine import walk
 
 
 def test_processes_and_model_agree_wherever_a_walk_leads(display: str) -> None:
-    walk(display, 2, 5)
+    walk(display, 2, 3)
