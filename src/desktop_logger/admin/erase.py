@@ -191,7 +191,11 @@ def _models(places: Iterable[str], seen: Collection[str], marked: Mapping[str, t
     """Models that saw one of these datasets: by their records, or by the datasets' notes where they are gone."""
     found = trained_on((place for place in places if os.path.isdir(place)), seen)
     runs = {one.run for one in found}
-    gone = [(run, model, name) for run, (model, name) in marked.items() if run not in runs and name in seen]
+    # where another run's record lies at its place, it was trained again there: what replaced it has notes of its own
+    gone = [
+        (run, model, name) for run, (model, name) in marked.items()
+        if run not in runs and name in seen and not os.path.lexists(os.path.join(model.path, trained.RECORD))
+    ]  # fmt: skip
     return found + [Trained(run, model.path, name) for run, model, name in gone]
 
 
