@@ -643,7 +643,10 @@ def test_too_few_people_and_too_little_typing_are_said_in_words(people: int, key
     assert "five people with 300 key presses" in reasons["utility"]
 
 
-def test_what_little_typing_cannot_tell_is_marked_and_one_person_has_no_interval() -> None:
+def test_what_little_typing_cannot_tell_is_marked_and_one_person_has_no_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(data, "passwords", lambda: ["sunflower", "marmalade", "telescope"])  # the list may be absent
     known = measuring.readers(synthetic.writers(2, 260), measuring.QUICK)
     sections = {
         "text": lambda: measuring.reading(known, measuring.QUICK),
