@@ -23,6 +23,7 @@ From = Annotated[
 def erasures(source: From = None, as_json: AsJson = False) -> None:
     """List erasures that you asked for: outstanding and done. They have a month to answer (GDPR Art. 12(3))."""
     from desktop_logger.clock import Clock
+    from desktop_logger.inspection.drawing import plural
     from desktop_logger.paths import home
     from desktop_logger.store import acknowledged
 
@@ -38,7 +39,7 @@ def erasures(source: From = None, as_json: AsJson = False) -> None:
         print(json.dumps({"erasures": rows, "refused": refused}))
         return
     for one in found:
-        count = f"{len(one.segments)} segment" + ("s" if len(one.segments) != 1 else "")
+        count = plural(len(one.segments), "segment")
         said = f"done on {one.done}" if one.done else f"{one.state}, due by {one.due}"
         print(hanging(f"{one.day}  {one.request}  {count}  {said}", " " * 12))
         if one.models:
@@ -52,6 +53,7 @@ def erasures(source: From = None, as_json: AsJson = False) -> None:
 
 def exports(place: Home, *, as_json: bool) -> None:
     """Who exported what of mine, for which purpose, as their signed acknowledgements say."""
+    from desktop_logger.inspection.drawing import plural
     from desktop_logger.store import acknowledged
 
     entries, refused = heard(place, None)
@@ -61,7 +63,7 @@ def exports(place: Home, *, as_json: bool) -> None:
         print(json.dumps({"exports": rows, "refused": refused}))
         return
     for one in found:
-        count = f"{len(one.segments)} segment" + ("s" if len(one.segments) != 1 else "")
+        count = plural(len(one.segments), "segment")
         print(f"{one.day}  {count} exported for {one.purpose}")
         print(f"            by {one.by}")
         print(f"            export {one.export}")

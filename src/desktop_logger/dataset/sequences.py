@@ -196,7 +196,7 @@ def _values(array: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | No
 
     What stands in the place of a missing one is anything.
     """
-    kind = np.dtype(str(array.type).replace("double", "float64"))
+    kind = np.dtype(str(array.type))
     known, numbers = array.buffers()
     values = np.frombuffer(numbers, kind, len(array), array.offset * kind.itemsize)
     if not array.null_count:
