@@ -132,9 +132,18 @@ def test_more_applications_are_wider(
     assert Applications(*now).within(Applications(*signed)) is within
 
 
+def test_the_name_of_an_application_has_up_to_63_letters_beside_its_star() -> None:
+    names = ["é" * 63, "é" * 63 + "*", "*" + "é" * 63]
+    text = re.sub(r"(?m)^applications = .*$", "", organisation(sealing.Signer.generate()))
+    line = f'applications = {{mode = "deny", names = {json.dumps(names, ensure_ascii=False)}}}\n'
+    made = policy.parse(text.replace("named_commands", line + "named_commands", 1).encode(), "policy.toml")
+    assert made.applications.names == tuple(names)
+
+
 @pytest.mark.parametrize(
     "line", ['unanswered = "events"', 'applications = "all"', 'applications = {mode = "all", names = ["a"]}',
              'applications = {mode = "deny", names = ["A"]}', 'applications = {mode = "deny", names = ["*"]}',
+             f'applications = {{mode = "deny", names = ["{"é" * 64}"]}}', f'categories = {{"{"a" * 64}*" = "mail"}}',
              'categories = {a = "secret"}', 'tasks = [{id = "a", text = {en = "b"}}]'],
 )  # fmt: skip
 def test_what_no_policy_can_ask_for(line: str) -> None:
