@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,6 +18,11 @@ from tests.testbed import REMOTE, Server, environment, wait_until
 # A suite that runs in the background is started with SIGINT ignored, and so would everything be that it starts: then
 # nobody could press Ctrl-C at a prompt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where bytecode is not kept, each of the thousand processes that the suite starts compiles this program again: a third
+# of what a command costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 LONG = ("guest", "daemon", "ceremony", "live", "service", "organisation", "consent_live", "doctor", "readme", "memory",
