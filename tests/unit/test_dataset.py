@@ -328,6 +328,38 @@ def test_equal_sequences_are_kept_once(tmp_path: Path, organisation: Organisatio
     assert sequences.build(str(tmp_path / "out"), str(tmp_path / "all"), deduplicate=False).sequences == 4
 
 
+def test_one_of_a_thing_is_not_told_as_several(tmp_path: Path, organisation: Organisation) -> None:
+    person = Subject(str(tmp_path / "person"), organisation)
+    person.record(1)
+    person.release()
+    organisation.export(str(tmp_path / "out"), person.outbox, form="parquet")
+    sequences.build(str(tmp_path / "out"), str(tmp_path / "built"))
+    for name in ("out", "built"):
+        said = (tmp_path / name / "README.md").read_text()
+        assert (
+            re.findall(r"(?<![\d,.])1 (?:sequences|tokens|records|rows|people|sessions|duplicates|groups)", said) == []
+        )
+
+
+def test_a_library_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "pyarrow"
+    broken.mkdir()
+    program = (
+        "from desktop_logger.dataset import arrow\ntry:\n arrow.pyarrow()\nexcept Exception as e: print(e, e.hint)"
+    )
+
+    def said() -> str:
+        words = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}"]
+        return subprocess.run(words, capture_output=True, check=True, text=True).stdout
+
+    (broken / "__init__.py").write_text("raise ImportError('pyarrow requires NumPy 2.0 or newer, found 1.24.4')")
+    assert "cannot be loaded: pyarrow requires NumPy 2.0 or newer, found 1.24.4" in (old := said())
+    assert "not installed" not in old
+    assert "--upgrade numpy" in old
+    (broken / "__init__.py").write_text("raise ModuleNotFoundError('no pyarrow', name='pyarrow')")
+    assert "not installed" in said()
+
+
 def test_nobody_is_in_two_splits(tmp_path: Path, organisation: Organisation) -> None:
     some = people(tmp_path, organisation, 4)
     organisation.export(str(tmp_path / "out"), *(one.outbox for one in some), form="parquet")

@@ -50,6 +50,7 @@ def split(
 ) -> None:
     """Split by whole split groups, never by row: nobody is in two splits. No row moves."""
     from desktop_logger.dataset import splitting
+    from desktop_logger.inspection.drawing import plural
 
     facts = splitting.split(folder, validation, test, seed)
     counts = splitting.counts(facts)
@@ -57,7 +58,8 @@ def split(
         print(json.dumps({"split_groups": facts["split_groups"], "sequences": counts}))
         return
     for name, number in counts.items():
-        print(f"{name:<11} {number:>12,} sequences, groups {', '.join(map(str, facts['split_groups'][name])) or '-'}")
+        groups = ", ".join(map(str, facts["split_groups"][name])) or "-"
+        print(f"{name:<11} {plural(number, 'sequence'):>22}, groups {groups}")
 
 
 @app.command("card", epilog="Example: desktop-logger dataset card sequences")

@@ -43,9 +43,14 @@ def pyarrow() -> Any:
         import pyarrow as pa
         import pyarrow.compute
         import pyarrow.parquet
-    except ImportError:
+    except ModuleNotFoundError:
         raise Unavailable(
             "datasets need pyarrow, which is not installed", "Run: pip install 'desktop-logger[dataset]'"
+        ) from None
+    except ImportError as error:  # it is there, and says what it lacks: "requires NumPy 2.0 or newer, found 1.24.4"
+        raise Unavailable(
+            f"pyarrow is installed and cannot be loaded: {' '.join(str(error).split())[:200]}",
+            "Run: pip install --upgrade numpy pyarrow",
         ) from None
     return pa
 

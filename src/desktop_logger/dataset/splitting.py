@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from desktop_logger.errors import Refused, UsageError
+from desktop_logger.inspection.drawing import plural
 
 from . import folder
 from .card import leaked
@@ -65,7 +66,7 @@ def readme(facts: dict[str, Any]) -> str:
         for name, groups in facts["split_groups"].items()
         if here[name]
     )
-    listed = "\n".join(f"- {name}: {number:,} sequences" for name, number in here.items())
+    listed = "\n".join(f"- {name}: {plural(number, 'sequence')}" for name, number in here.items())
     total = max(facts["tokens"], 1)
     balance = "\n".join(
         f"- {name}: {number:,} ({100 * number / total:.1f} %)" for name, number in facts["tokens_by_action"].items()
@@ -88,10 +89,10 @@ configs:
 Made from export {facts["export"]}, for the purpose **{facts["purpose"]}** and no other. Not allowed:
 {", ".join(facts["forbidden_uses"])}. Delete it by **{facts["delete_after"]}**.
 
-{facts["rows"]:,} sequences of {facts["tokens"]:,} tokens, of which {facts["tokens_unobserved"]:,} are time that nobody
-observed. When it was built there were
-{facts["records"]:,} records, and {facts["duplicates_dropped"]:,} exact duplicates were dropped. Erasures since: \
-{facts["erasures"]:,}.
+{plural(facts["rows"], "sequence")} of {plural(facts["tokens"], "token")}; tokens of time that nobody observed: \
+{facts["tokens_unobserved"]:,}.
+Built from {plural(facts["records"], "record")}; exact duplicates that were dropped: {facts["duplicates_dropped"]:,}.
+Erasures since: {facts["erasures"]:,}.
 
 {listed}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from desktop_logger.inspection.drawing import plural
+
 FEW = 100
 """Of an action or a word fewer than this, and there is little to learn of it."""
 FEW_PEOPLE = 5
@@ -18,7 +20,7 @@ def thin(facts: dict[str, Any]) -> list[str]:
     """What the card's own counts say is too thin, one sentence each; empty for nothing."""
     found = []
     if facts["subjects"] < FEW_PEOPLE:
-        found.append(f"{facts['subjects']} people: fewer than {FEW_PEOPLE}, so nothing here can be said of people")
+        found.append(f"people: {facts['subjects']}, fewer than {FEW_PEOPLE}, so nothing here can be said of people")
     if facts["kind"] == "sequences":
         filled = {
             name: sum(1 for group in groups if facts["rows_by_group"][group])
@@ -26,7 +28,7 @@ def thin(facts: dict[str, Any]) -> list[str]:
         }
         found += [f"the split {name} has nobody in it" for name, number in filled.items() if not number]
         if 0 < filled["test"] < FEW_GROUPS:
-            found.append(f"{filled['test']} split groups to test on: intervals over people need {FEW_GROUPS}")
+            found.append(f"{plural(filled['test'], 'split group')} to test on: intervals over people need {FEW_GROUPS}")
         counts, share = facts["tokens_by_action"], facts["tokens_unobserved"] / max(facts["tokens"], 1)
         rare = [name for name, number in counts.items() if number < FEW and name not in NO_ACTIONS]
         what = "tokens"
