@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 import typer
 
-from desktop_logger.cli import door
+from desktop_logger.cli import door, narrow
 from desktop_logger.cli.app import build
 from tests.people import Person
 
@@ -75,6 +76,43 @@ def test_every_command_gives_an_example() -> None:
     for words, command in commands(typer.main.get_command(build())):
         if words and not getattr(command, "commands", None):
             assert "Example: desktop-logger" in (getattr(command, "epilog", "") or ""), words
+
+
+def test_on_a_terminal_an_error_is_filled_and_in_a_pipe_it_is_one_line(tmp_path: Path) -> None:
+    person = Person(str(tmp_path))
+    place = tmp_path / ("a" * 70) / ("b" * 30)
+    words = ("dataset", "build", str(place), "--out", str(tmp_path / "out"))
+    piped = person.run(*words)
+    assert piped.stderr.splitlines() == [
+        f"error: {place} is not a dataset of this program (no card.json)", "hint: Name a folder that `admin export` made.",
+    ]  # fmt: skip
+    child = person.terminal(*words, columns=80)
+    child.expect(pexpect.EOF)
+    shown = child.before.splitlines()
+    assert [line for line in shown if len(line) > 80] == [f"  {place}"]
+    assert " ".join(" ".join(shown).split()) == " ".join(piped.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("hint: Run: desktop-logger doctor; if that finds nothing, please report it.", None),
+        (
+            f"hint: Run: desktop-logger admin erase --dir /{'s' * 40} --from /{'o' * 40}",
+            f"hint: Run:\n  desktop-logger admin erase --dir /{'s' * 40} --from /{'o' * 40}",
+        ),
+        (
+            "hint: Export more people, or give fewer groups to validation and test: desktop-logger dataset split",
+            "hint: Export more people, or give fewer groups to validation and test:\n  desktop-logger dataset split",
+        ),
+        (
+            "hint: Set the computer's clock right; if it was wrong before, sign again: desktop-logger consent sign.",
+            "hint: Set the computer's clock right; if it was wrong before, sign again:\n  desktop-logger consent sign.",
+        ),
+    ],
+)
+def test_a_command_in_an_error_stands_on_one_line_to_be_copied(text: str, shown: str | None) -> None:
+    assert narrow.said(text) == (shown or text)
 
 
 @pytest.mark.parametrize(

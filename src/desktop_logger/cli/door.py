@@ -223,10 +223,13 @@ def _fast(argv: list[str]) -> tuple[str, str | None, bool] | None:
 
 
 def complain(error: DesktopLoggerError) -> int:
-    """Print an error as the contract says, and return its exit status."""
-    print(f"error: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+    """Print an error as the contract says, and return its exit status: a line each, filled where a person reads it."""
+    lines = [f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else [])]
+    if sys.stderr.isatty():
+        from .narrow import said
+
+        lines = [said(line) for line in lines]
+    print(*lines, sep="\n", file=sys.stderr)
     return error.exit_status
 
 

@@ -6,6 +6,7 @@ import re
 import textwrap
 
 WIDTH = 80
+_COMMAND = re.compile(r"\b(?:desktop-logger|pip install|ray status)(?: [^\s;,]*[^\s;,.])+")
 _ITEM = re.compile(r"(\s*)([-*|>]|[0-9]+\.)\s")
 
 
@@ -47,6 +48,12 @@ def lines(text: str) -> str:
 def hanging(text: str, indent: str) -> str:
     """One line, filled; what does not fit stands under it, behind ``indent``."""
     return "\n".join(_filled(text, indent))
+
+
+def said(text: str) -> str:
+    """One sentence for a terminal, filled; a command that somebody may copy out of it stands on one line, however long."""
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)
+    return hanging(kept, "  ").replace("\0", " ")
 
 
 def _filled(text: str, indent: str) -> list[str]:
