@@ -84,8 +84,9 @@ def test_on_a_terminal_an_error_is_filled_and_in_a_pipe_it_is_one_line(tmp_path:
     words = ("dataset", "build", str(place), "--out", str(tmp_path / "out"))
     piped = person.run(*words)
     assert piped.stderr.splitlines() == [
-        f"error: {place} is not a dataset of this program (no card.json)", "hint: Name a folder that `admin export` made.",
-    ]  # fmt: skip
+        f"error: {place} is not a dataset of this program (no card.json)",
+        "hint: Name a folder that `admin export` made.",
+    ]
     child = person.terminal(*words, columns=80)
     child.expect(pexpect.EOF)
     shown = child.before.splitlines()

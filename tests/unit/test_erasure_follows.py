@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.dataset
 import pytest
@@ -249,7 +250,7 @@ def test_a_crash_at_any_point_is_finished_by_the_next_run(
     assert len(done.requests) == 1
     for out in outs:
         card = datasets.read_card(out)
-        assert (card["subjects"], card["sessions"]) == (1, 2)
+        assert (card["subjects"], card["sessions"], card["erasures"]) == (1, 2, 1)
         lines = [line for name in datasets.part_files(out) for line in Path(out, name).read_text().splitlines()]
         assert len({json.loads(line)["session"] for line in lines}) == 2
         assert not os.path.exists(os.path.join(out, datasets.PENDING))
@@ -311,9 +312,99 @@ def test_what_was_built_is_followed_to_where_it_lies_now_or_holds_the_request_op
     assert (len(done.requests), done.missing) == (1, ())
     assert len(session_numbers(tmp_path / "elsewhere")) == sessions - 2
     assert [one.run for one in done.models] == ["a" * 32]
+    for name in ("out", "stays", "elsewhere"):  # rewritten once, whichever run of the command that was
+        assert datasets.read_card(str(tmp_path / name))["erasures"] == 1
     assert [path for _, path in datasets.derived(str(tmp_path / "out"))] == [
         str(tmp_path / "elsewhere"), str(tmp_path / "stays"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", ["before the rows", "between the rows", "before the name"])
+def test_a_build_that_died_leaves_nothing_that_erasure_does_not_find(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    gone, stays = two
+    out, built = str(tmp_path / "out"), str(tmp_path / "built")
+    organisation.export(out, gone.outbox, stays.outbox, form="parquet")
+    place, name, times = {
+        "before the rows": (sequences, "_part", 0), "between the rows": (sequences, "_part", 1),
+        "before the name": (os, "rename", 0),
+    }[at]  # fmt: skip
+
+    def dies() -> None:
+        with monkeypatch.context() as patch:  # killed: nothing is tidied up
+            patch.setattr(place, name, CrashAt(getattr(place, name), times))
+            patch.setattr(datasets, "discard_draft", lambda *_: None)
+            patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+            with pytest.raises(Crash):
+                sequences.build(out, built, deduplicate=False)
+        assert os.path.isdir(built + ".partial")
+
+    dies()
+    again = sequences.build(out, built, deduplicate=False)
+    assert datasets.derived(out) == [(again.dataset, built)]
+    shutil.move(built, tmp_path / "elsewhere")
+    dies()
+    purged(gone)
+    done = organisation.erase(gone.outbox, moved=((again.dataset, str(tmp_path / "elsewhere")),))
+    assert (len(done.requests), done.missing) == (1, ())
+    assert not os.path.lexists(built + ".partial")
+    assert datasets.derived(out) == [(again.dataset, str(tmp_path / "elsewhere"))]
+    assert len(session_numbers(tmp_path / "elsewhere")) == 2
+
+
+def test_rows_that_were_erased_while_sequences_were_built_are_in_none(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, stays = two
+    out, built = str(tmp_path / "out"), str(tmp_path / "built")
+    organisation.export(out, gone.outbox, stays.outbox, form="parquet")
+    part, last = sequences._part, datasets.part_files(out)[-1]
+
+    def meanwhile(source: str, *words: Any) -> None:
+        part(source, *words)
+        if source.endswith(last) and datasets.read_card(out)["subjects"] == 2:
+            purged(gone)
+            assert organisation.erase(gone.outbox, stays.outbox).requests
+
+    monkeypatch.setattr(sequences, "_part", meanwhile)
+    with pytest.raises(Refused, match="has changed"):
+        sequences.build(out, built)
+    assert not os.path.lexists(built)
+    assert not os.path.lexists(built + ".partial")
+    assert datasets.derived(out) == []
+    sequences.build(out, built)
+    assert len(session_numbers(Path(built))) <= 2
+
+
+def test_while_an_erasure_waits_what_was_built_is_not_read_either(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox, form="parquet")
+    sequences.build(str(tmp_path / "out"), str(tmp_path / "built"))
+    purged(gone)
+    with pytest.raises(Refused):
+        organisation.export(str(tmp_path / "new"), gone.outbox, stays.outbox)
+    for name in ("out", "built"):
+        with pytest.raises(Refused, match="an erasure waits"):
+            datasets.check_no_erasure_waits(str(tmp_path / name))
+    organisation.erase(gone.outbox)
+    assert list(sequences.stream(str(tmp_path / "built")))
+
+
+def test_what_lies_there_is_rewritten_whoever_says_that_it_was_deleted(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    gone, stays = two
+    report = organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox, form="parquet")
+    built = sequences.build(str(tmp_path / "out"), str(tmp_path / "built"), deduplicate=False)
+    before = session_numbers(tmp_path / "out")
+    purged(gone)
+    done = organisation.erase(gone.outbox, deleted=(str(report.export), built.dataset))
+    assert {one["path"] for one in done.exports} == {str(tmp_path / "out"), str(tmp_path / "built")}
+    for name in ("out", "built"):
+        assert len(session_numbers(tmp_path / name)) == len(before) - 2
 
 
 def session_numbers(root: Path) -> set[int]:

@@ -130,11 +130,11 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     missing: list[tuple[str, str]] = []
     for one in lineage.affected(folder, known):
         place = dict(request.moved).get(one.export, one.out)
-        if one.export in request.deleted or not (one.named or _is_at(one.export, place)):
+        if not _is_at(one.export, place):  # what is there is rewritten, even where somebody says that it is deleted
+            if one.named and one.export not in request.deleted:
+                missing.append((one.export, place))
+                continue
             lineage.set_state(folder, one.export, "gone")
-        elif not _is_at(one.export, place):
-            missing.append((one.export, place))
-            continue
         else:
             here, lost = _follow(folder, one, place, request)
             done += here
@@ -229,20 +229,22 @@ def _built_from(root: str, request: Request) -> tuple[list[str], list[tuple[str,
     coming, seen, moved = [root], set(), dict(request.moved)
     while coming:
         origin = coming.pop()
+        for _, path in datasets.derived(origin):
+            datasets.discard_draft(origin, path)  # of a build that was interrupted, or still goes on: it ends then
         for identity, path in datasets.derived(origin):
             place = os.path.abspath(moved.get(identity, path))
             if identity in seen:
                 continue
             seen.add(identity)
-            if identity in request.deleted:
-                datasets.renote_derived(origin, identity, None)
-            elif not datasets.is_at(identity, place):
-                missing.append((identity, place))
-            else:
+            if datasets.is_at(identity, place):
                 if place != path:
                     datasets.renote_derived(origin, identity, place)
                 found.append(place)
                 coming.append(place)
+            elif identity in request.deleted:
+                datasets.renote_derived(origin, identity, None)
+            else:
+                missing.append((identity, place))
     return found, missing
 
 

@@ -51,7 +51,7 @@ def hanging(text: str, indent: str) -> str:
 
 
 def said(text: str) -> str:
-    """One sentence for a terminal, filled; a command that somebody may copy out of it stands on one line, however long."""
+    """One sentence for a terminal, filled; a command to copy out of it stands on one line, however long."""
     kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)
     return hanging(kept, "  ").replace("\0", " ")
 

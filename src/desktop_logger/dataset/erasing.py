@@ -135,7 +135,10 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
 
 
 def recount(root: str, facts: dict[str, Any], sessions: int, subjects: int) -> dict[str, Any]:
-    """The card after an erasure, counted anew from what is there, so that counting twice is the same as once."""
+    """The card after an erasure, counted anew from what is there, so that counting twice is the same as once.
+
+    That goes for the number of erasures too: one that is finished in a second run finds everything as the card says.
+    """
     found = _Recount()
     for name in folder.part_files(root):
         for batch in _batches(os.path.join(root, name)):
@@ -144,13 +147,13 @@ def recount(root: str, facts: dict[str, Any], sessions: int, subjects: int) -> d
     if facts["kind"] == "sequences" and facts["sessions_by_profile"]:
         (profile, *others) = facts["sessions_by_profile"]
         known |= {} if others else {"sessions_by_profile": {profile: sessions}}
-    return {
-        **facts, **known, "erasures": facts.get("erasures", 0) + 1, "subjects": subjects, "sessions": sessions,
-        "rows": found.rows,
+    left = {
+        **facts, **known, "subjects": subjects, "sessions": sessions, "rows": found.rows,
         "diversity": {
             **facts.get("diversity", {}), "subjects": subjects, "split_groups": sum(map(bool, found.groups)),
         },
     }  # fmt: skip
+    return left if left == facts else {**left, "erasures": facts.get("erasures", 0) + 1}
 
 
 class _Recount:

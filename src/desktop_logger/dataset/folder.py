@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from typing import Any
 
@@ -74,9 +75,14 @@ def part_files(root: str) -> list[str]:
 
 
 def mark_pending(root: str, requests: list[str]) -> None:
-    """Note that an erasure waits. A folder that is not there needs no note."""
-    if os.path.isdir(root):
-        add(root, PENDING, json.dumps({"requests": sorted(requests)}) + "\n")
+    """Note that an erasure waits, here and in what was built from it. A folder that is not there needs no note."""
+    coming, seen = [root], set()
+    while coming:
+        one = coming.pop()
+        if one not in seen and os.path.isdir(one):
+            add(one, PENDING, json.dumps({"requests": sorted(requests)}) + "\n")
+            coming += [place for identity, place in derived(one) if is_at(identity, place)]
+        seen.add(one)
 
 
 def clear_pending(root: str) -> None:
@@ -146,6 +152,24 @@ def renote_derived(root: str, identity: str, place: str | None) -> None:
             if name != identity or place is not None]  # fmt: skip
     text = "".join(json.dumps({"dataset": name, "path": os.path.abspath(path)}) + "\n" for name, path in kept)
     add(root, DERIVED, text)
+
+
+def draft_of(out: str) -> str:
+    """Where a dataset lies while it is built."""
+    return out + ".partial"
+
+
+def discard_draft(root: str, out: str) -> None:
+    """Remove the draft at ``out`` that this dataset has a note of, and then the note.
+
+    A draft of anything else is left alone, and so is the note where the draft has taken its name meanwhile.
+    """
+    draft = draft_of(out)
+    for identity, path in derived(root):
+        if path == out and is_at(identity, draft):
+            shutil.rmtree(draft, ignore_errors=True)
+            if not os.path.lexists(draft) and not is_at(identity, out):
+                renote_derived(root, identity, None)
 
 
 def is_at(identity: str, place: str) -> bool:

@@ -1,15 +1,16 @@
 """From an export to sequences: ``dataset build``. Parts in, parts out, a row group at a time.
 
-1. the export's card; no erasure waits for it; published data only from published exports
+1. the export's card; no erasure waits for it; the export notes what is being made of it, so that erasure follows
 2. each part in its own order: sessions → tokens (``actions``) → sequences of at most ``length`` tokens, START … END
 3. exact duplicates are dropped (by digest of the tokens), counted
 4. a mask marks unobserved time, so that no model learns that nothing happened there
-5. card; the export remembers what was made from it, so that erasure follows
+5. card; nothing was erased from the export meanwhile; the draft takes its name
 
 A row is one sequence: ``session``, ``split_group``, ``sequence`` (its number in the session), ``tokens`` (list of
 int32) and ``mask`` (list of bool, true = observed). Splits are whole split groups and stand in the card, so that
-splitting anew moves no row. Invariants: a session lies in one part; nothing but numbers is written; the draft takes
-its name when it is whole; memory is bounded by a row group, and 100 bytes a sequence for finding duplicates.
+splitting anew moves no row. Invariants: a session lies in one part; nothing but numbers is written; no row is on the
+disk, not even in a draft, that the export has no note of; the draft takes its name when it is whole; memory is bounded
+by a row group, and 100 bytes a sequence for finding duplicates.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from desktop_logger import __version__, disk
-from desktop_logger.errors import Refused, UsageError
+from desktop_logger.errors import Refused, Unavailable, UsageError
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
 
 from . import folder
@@ -82,16 +83,18 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
     if facts["kind"] != "export" or facts["format"] != "parquet":
         raise Refused("sequences are made from exports in Parquet", "Export with: --format parquet")
     out = disk.new_place(out)
-    draft = out + ".partial"
+    identity, totals = uuid.uuid4().hex, _Totals()
+    seen: set[bytes] | None = set() if deduplicate else None
+    folder.discard_draft(export, out)  # of a build that was interrupted
+    draft = folder.draft_of(out)
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        os.makedirs(os.path.join(draft, "data"), 0o700)
-    except OSError as error:
-        raise unwritable(draft, error) from None
-    identity = uuid.uuid4().hex
-    totals = _Totals()
-    seen: set[bytes] | None = set() if deduplicate else None
-    try:
+        try:
+            os.makedirs(os.path.join(draft, "data"), 0o700)
+        except OSError as error:
+            raise unwritable(draft, error) from None
+        folder.write_card(draft, _card(facts, Built(identity, out, 0, 0, 0, 0, totals.groups, 0), length, totals))
+        folder.register_derived(export, out, identity)
         for name in folder.part_files(export):
             _part(os.path.join(export, name), os.path.join(draft, name), length, seen, totals)
         # 5. card
@@ -100,16 +103,26 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
             time.monotonic() - started,
         )  # fmt: skip
         folder.write_card(draft, _card(facts, built, length, totals))
-        folder.check_no_erasure_waits(export)
-        folder.register_derived(export, out, identity)
+        _check_unchanged(export, facts)
         try:
             os.rename(draft, out)
             disk.sync_folder(os.path.dirname(out))
         except OSError as error:
             raise unwritable(out, error) from None
+    except Unavailable:
+        _check_unchanged(export, facts)  # an erasure takes the draft away
+        raise
     finally:
+        folder.discard_draft(export, out)
         shutil.rmtree(draft, ignore_errors=True)
     return built
+
+
+def _check_unchanged(export: str, facts: dict[str, Any]) -> None:
+    """Raise ``Refused`` where an erasure waits for the export by now, or was carried out since its card was read."""
+    folder.check_no_erasure_waits(export)
+    if folder.read_card(export) != facts:
+        raise Refused(f"{export} has changed while it was read: somebody had rows erased", "Run it again.")
 
 
 class _Totals:
