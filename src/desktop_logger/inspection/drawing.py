@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from desktop_logger.clock import in_words
 
-from .summary import Summary
+if TYPE_CHECKING:
+    from .summary import Summary  # at run time numpy comes with it, which commands that only count do not need
 
 WIDTH = 78
 _LABEL = 10
