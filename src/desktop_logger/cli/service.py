@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 _KINDS = ("systemd", "launchd", "windows")
+_SEALING_S = 10.0
 
 
 @app.command(epilog="Example: desktop-logger service install")
@@ -87,6 +89,10 @@ def uninstall() -> None:
         raise typer.Exit(1)
     control.halt(place, "stop")
     service.remove()
+    # The answer to a stop comes before its end: the writer still seals, and enters that in the ledger.
+    deadline = time.monotonic() + _SEALING_S
+    while (control.runs(place) or control.recorded(place)) and time.monotonic() < deadline:
+        time.sleep(0.02)
     notes: list[str] = []
     if os.path.isdir(place.ledger) or os.path.isdir(place.segments):
         try:
