@@ -31,6 +31,25 @@ def person(tmp_path: Path, display: str) -> Iterator[Person]:
     someone.stop()
 
 
+TRIES = 6
+"""How often a test types again until a busy machine leaves it a moment in which everything is vouched for in time."""
+
+
+def as_typed(found: Any, keys: int) -> bool:
+    """Whether all keys of text are recorded one by one. Where some are not, the report says that it could not tell.
+
+    An application that answers too late whether the field is a password's leaves a gap; one that does not answer, the
+    coarser form.
+    """
+    kept = found["keys"].get("TEXT", 0)
+    if kept == keys and not found["at_least"]:
+        return True
+    said = found["at_least"] or "unknown" in {gap["reason"] for gap in found["gaps"]}
+    assert kept <= keys, found
+    assert said, found
+    return False
+
+
 def alive(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat") as file:
@@ -64,25 +83,31 @@ def test_no_canary_is_found_in_any_byte(
 ) -> None:
     someone = Person(str(tmp_path / "home"), display)
     someone.sign(profile=profile)
-    someone.start()
     draw = random.Random(profile)
     canaries = ["".join(draw.choices(string.ascii_letters + string.digits, k=12)) for _ in range(200)]
-    pids = [pid for pid in someone.status()["pids"].values() if pid]
-    try:
-        xdotool("windowfocus", "--sync", answering.window)
-        xdotool("type", "--delay", "0", "--clearmodifiers", " ".join(canaries))
-        someone.settle()
-        public = b"".join(
-            Path(f"/proc/{pid}/{name}").read_bytes() for pid in pids for name in ("cmdline", "environ", "comm")
-        )
-    finally:
-        someone.stop()
-    stored = everything_under(str(tmp_path))
-    shown = someone.ok("inspect", "--events", "--json", passphrase=PASSPHRASE).encode()
-    assert someone.inspect()["keys"]["TEXT"] >= (128 if profile == "coarse" else 200 * 12)
-    for canary in canaries:
-        for haystack in (stored, public, shown):
-            assert canary.encode() not in haystack
+    typed = " ".join(canaries)
+    for _ in range(TRIES):
+        someone.start()
+        pids = [pid for pid in someone.status()["pids"].values() if pid]
+        try:
+            xdotool("windowfocus", "--sync", answering.window)
+            xdotool("type", "--delay", "0", "--clearmodifiers", typed)
+            someone.settle()
+            public = b"".join(
+                Path(f"/proc/{pid}/{name}").read_bytes() for pid in pids for name in ("cmdline", "environ", "comm")
+            )
+        finally:
+            someone.stop()
+        stored = everything_under(str(tmp_path))
+        shown = someone.ok("inspect", "--events", "--json", passphrase=PASSPHRASE).encode()
+        for canary in canaries:
+            for haystack in (stored, public, shown):
+                assert canary.encode() not in haystack
+        found = someone.inspect()
+        if found["keys"].get("TEXT", 0) >= 128 if profile == "coarse" else as_typed(found, len(typed)):
+            return
+        someone.ok("purge", "--all")
+    raise AssertionError(f"in {TRIES} tries not all that was typed was recorded")
 
 
 def test_a_pause_ends_the_capture_process_and_records_nothing(
@@ -124,20 +149,25 @@ def test_a_timed_pause_ends_by_itself(person: Person) -> None:
 def test_a_killed_process_leaves_a_gap_and_comes_back(
     role: str, person: Person, answering: Answering, xdotool: Callable[..., str]
 ) -> None:
-    person.start()
-    xdotool("windowfocus", "--sync", answering.window)
-    xdotool("type", "one")
-    person.settle(3.2)
-    before = person.status()["pids"]
-    os.kill(before[role], signal.SIGKILL)
-    wait_until(lambda: person.status()["pids"]["capture"] != before["capture"], 5, "the end of capture")
-    wait_until(lambda: person.status()["state"] == "recording", 15, "recording again")
-    xdotool("type", "two")
-    person.settle()
-    person.stop()
-    found = person.inspect()
-    assert found["keys"]["TEXT"] == 6
-    assert person.run("verify").returncode == 0
+    for _ in range(TRIES):
+        person.start()
+        xdotool("windowfocus", "--sync", answering.window)
+        xdotool("type", "one")
+        person.settle(3.2)
+        before = person.status()["pids"]
+        os.kill(before[role], signal.SIGKILL)
+        wait_until(lambda: person.status()["pids"]["capture"] != before["capture"], 5, "the end of capture")  # noqa: B023
+        wait_until(lambda: person.status()["state"] == "recording", 15, "recording again")
+        xdotool("type", "two")
+        person.settle()
+        person.stop()
+        found = person.inspect()
+        assert {"capture": "crashed", "indicator": "indicator"}[role] in {gap["reason"] for gap in found["gaps"]}
+        assert person.run("verify").returncode == 0
+        if as_typed(found, 6):
+            return
+        person.ok("purge", "--all")
+    raise AssertionError(f"in {TRIES} tries not all that was typed was recorded")
 
 
 @pytest.mark.parametrize("role", ["writer", "supervisor"])
