@@ -7,9 +7,8 @@ import os
 import re
 from collections.abc import Collection
 from typing import Any
-from unittest import mock
 
-from desktop_logger import keystore, policy, release, sealing, store
+from desktop_logger import keystore, policy, release, store
 from desktop_logger.admin import folder as folders
 from desktop_logger.admin import registry
 from desktop_logger.admin.erase import Erased, Request, erase
@@ -28,6 +27,7 @@ from desktop_logger.records.layout import CLICK, FOCUS, KEY, MOVE, TARGET, TASK,
 from desktop_logger.records.profiles import SCOPES
 from desktop_logger.redaction import Redactor
 from desktop_logger.sealing import Signer, fingerprint
+from tests.people import quick_passphrases
 
 PASSPHRASE = "correct horse battery staple"  # noqa: S105 - made up, for homes that live as long as a test
 START = 1_790_000_000.0
@@ -67,11 +67,6 @@ class Script(Terminal):
 
     def secret(self, prompt: str) -> str:  # noqa: ARG002 - every secret is the same here
         return PASSPHRASE
-
-
-def quick_passphrases() -> Any:
-    """Argon2id with little work, for keys that live as long as a test; what is locked carries the parameters."""
-    return mock.patch.dict(sealing.ARGON2ID, t=1, m_kib=64)
 
 
 class Organisation:

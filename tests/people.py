@@ -13,9 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterable
 from typing import Any
+from unittest import mock
 
 import pexpect
 
+from desktop_logger import sealing
+from desktop_logger.consent import identity
+from desktop_logger.paths import Home
 from desktop_logger.records import attention
 from tests.answering import OURS
 from tests.testbed import REMOTE, environment, wait_until
@@ -33,6 +37,18 @@ def _kept() -> str:
     folder = tempfile.mkdtemp(prefix="desktop-logger-signed-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def quick_passphrases() -> Any:
+    """Argon2id with little work, for keys that live as long as a test; what is locked carries the parameters."""
+    return mock.patch.dict(sealing.ARGON2ID, t=1, m_kib=64)
+
+
+def keep(home: str, kept: str, passphrase: str) -> None:
+    """Copy a home in which somebody signed; in the copy the same keys are opened with little work."""
+    shutil.copytree(home, kept)
+    with quick_passphrases():
+        identity.save(Home(kept), identity.unlock(Home(kept), passphrase), passphrase)
 
 
 class Person:
@@ -102,7 +118,7 @@ class Person:
         if terms not in _SIGNED:
             shown = self._sign(set(scopes), profile, purposes, words)
             kept = os.path.join(_kept(), str(len(_SIGNED)))
-            shutil.copytree(self.home, kept)
+            keep(self.home, kept, PASSPHRASE)
             _SIGNED[terms] = kept, shown
             return shown
         kept, shown = _SIGNED[terms]

@@ -12,6 +12,7 @@ from desktop_logger.consent.ceremony import Ceremony
 from desktop_logger.consent.receipt import Receipt
 from desktop_logger.consent.terminal import Terminal
 from desktop_logger.paths import Home
+from tests.people import quick_passphrases
 from tests.unit.test_policy import organisation
 
 PASSPHRASE = "correct horse battery staple"  # noqa: S105 - a made-up one
@@ -97,7 +98,8 @@ def signed(
     new_identity: bool = False,
 ) -> Receipt:
     """A ceremony held to its end."""
-    return Ceremony(home, clock, person or Scripted(), books or Remembered()).hold(new_identity=new_identity)
+    with quick_passphrases():
+        return Ceremony(home, clock, person or Scripted(), books or Remembered()).hold(new_identity=new_identity)
 
 
 class Organisation:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +19,7 @@ import pexpect
 import pytest
 
 from desktop_logger import disk, policy, sealing
+from tests.people import keep
 from tests.unit.test_policy import organisation
 
 from .conftest import Installed, PlainUser
@@ -23,6 +27,10 @@ from .conftest import Installed, PlainUser
 LOGGER = [sys.executable, "-m", "desktop_logger"]
 PASSPHRASE = "a plain passphrase"  # noqa: S105 - a made-up one
 CODE = r"([A-Z2-7]{4}-[A-Z2-7]{4})"
+
+
+_SIGNED: list[str] = []
+"""The home that ``have_signed`` copies."""
 
 
 class Desk:
@@ -60,6 +68,17 @@ class Desk:
         child.close()
         assert child.exitstatus == 0, child.before
         return str(child.before)
+
+    def have_signed(self) -> None:
+        """As after ``sign``, for tests of what comes later: the ceremony is held once, and its home copied."""
+        if not _SIGNED:
+            folder = tempfile.mkdtemp(prefix="desktop-logger-signed-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            first = Desk(os.path.join(folder, "first"))
+            first.sign()
+            _SIGNED.append(os.path.join(folder, "kept"))
+            keep(first.home, _SIGNED[0], PASSPHRASE)
+        shutil.copytree(_SIGNED[0], self.home)
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("consent", "status", "--json"))
@@ -261,7 +280,7 @@ def test_a_short_or_mistyped_passphrase_is_asked_again_three_times(desk: Desk) -
 
 
 def test_renewal_asks_the_passphrase_once_and_keeps_the_keys(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     first = json.loads(desk.run("consent", "receipt"))
     desk.sign(renewal=True)
     second = json.loads(desk.run("consent", "receipt"))
@@ -273,7 +292,7 @@ def test_renewal_asks_the_passphrase_once_and_keeps_the_keys(desk: Desk) -> None
 
 
 def test_a_wrong_passphrase_three_times_leaves_the_old_consent_as_it_was(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     before = {path: os.stat(path).st_mtime_ns for path in desk.files() if "consent" in path}
     child = desk.terminal("consent", "sign")
     child.expect(PROMPTS[0][0])
@@ -289,7 +308,7 @@ def test_a_wrong_passphrase_three_times_leaves_the_old_consent_as_it_was(desk: D
 
 
 def test_new_keys_start_afresh(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     first = json.loads(desk.run("consent", "receipt"))
     child = desk.terminal("consent", "sign", "--new-identity")
     answer_to_code(child)
@@ -303,7 +322,7 @@ def test_new_keys_start_afresh(desk: Desk) -> None:
 
 
 def test_refusing_new_keys_changes_nothing(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     before = desk.status()
     child = desk.terminal("consent", "sign", "--new-identity")
     child.expect_exact("Enter to go on")
@@ -321,7 +340,7 @@ def test_refusing_new_keys_changes_nothing(desk: Desk) -> None:
 
 
 def test_withdrawing_needs_no_terminal_and_takes_effect_at_once(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     started = time.monotonic()
     found = json.loads(desk.run("consent", "withdraw", "--json"))
     assert time.monotonic() - started < 30  # a whole process on a busy machine; the marker itself is the first thing
@@ -339,7 +358,7 @@ def test_withdrawing_needs_no_terminal_and_takes_effect_at_once(desk: Desk) -> N
 
 @pytest.mark.parametrize("answer", ["", "n"])
 def test_after_withdrawing_deletion_is_offered_default_yes(desk: Desk, answer: str) -> None:
-    desk.sign()
+    desk.have_signed()
     child = desk.terminal("consent", "withdraw")
     child.expect_exact("Delete everything that was recorded? [Y/n] ")
     assert "Withdrawn." in str(child.before)
@@ -351,7 +370,7 @@ def test_after_withdrawing_deletion_is_offered_default_yes(desk: Desk, answer: s
 
 
 def test_leaving_at_the_offer_stays_withdrawn(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     child = desk.terminal("consent", "withdraw")
     child.expect_exact("[Y/n] ")
     child.sendintr()
@@ -505,7 +524,7 @@ def test_nobody_signs_for_somebody_else(installed: Installed, plain_user: PlainU
 
 
 def test_a_withdrawal_that_finds_the_store_held_is_recorded_later(desk: Desk) -> None:
-    desk.sign()
+    desk.have_signed()
     with disk.locked(os.path.join(desk.home, "store.lock")):
         started = time.monotonic()
         said = desk.run("consent", "withdraw")

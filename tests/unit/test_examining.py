@@ -18,7 +18,7 @@ from desktop_logger.daemon import keeper
 from desktop_logger.errors import IntegrityError, NoConsent
 from desktop_logger.ledger import Ledger
 from desktop_logger.paths import Home
-from tests.people import Person
+from tests.people import Person, quick_passphrases
 from tests.signing import HeldClock, Scripted, home_in
 
 CLOCK = HeldClock()
@@ -30,7 +30,8 @@ def home(tmp_path: Path) -> Home:
     made = home_in(tmp_path)
     for number in range(2):
         signed = Ceremony(made, CLOCK, Scripted(), StoreBooks(made, CLOCK))
-        signed.hold(choose=True)
+        with quick_passphrases():
+            signed.hold(choose=True)
         if not number:
             data = disk.read(made.receipt, 1 << 20)
             from desktop_logger.consent.receipt import verify

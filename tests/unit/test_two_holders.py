@@ -18,7 +18,8 @@ from desktop_logger.admin.folder import Folder
 from desktop_logger.errors import IntegrityError, Unreadable, UsageError
 from desktop_logger.sealing import ReaderKey, ReaderPair, fingerprint, pair_public, seal_to
 from desktop_logger.segments import format as segment_format
-from tests.organisation import PASSPHRASE, HeldClock, Organisation, Subject, quick_passphrases
+from tests.organisation import PASSPHRASE, HeldClock, Organisation, Subject
+from tests.people import quick_passphrases
 
 pytestmark = pytest.mark.usefixtures("english")
 
