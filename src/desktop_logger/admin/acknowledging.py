@@ -6,7 +6,9 @@ A folder that cannot be written to stops nothing: the file is kept under ``acks/
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 
 from desktop_logger import bundle, disk
@@ -25,12 +27,15 @@ class Sender:
         self.folder, self.keys, self.day = folder, keys, day
         self.kept = 0
 
-    def exported(self, place: str, export: str, purpose: str, digests: list[str]) -> None:
+    def exported(self, place: str, export: str, purpose: str, digests: Iterable[str]) -> None:
         """These bundles of one outbox were exported."""
-        for start in range(0, len(digests), MOST_BUNDLES):
+        coming = iter(digests)
+        for start in itertools.count(0, MOST_BUNDLES):
+            if not (some := list(itertools.islice(coming, MOST_BUNDLES))):
+                break
             data = bundle.write_exported(
                 self.keys.controller, by=self.keys.who, day=self.day, export=export, purpose=purpose,
-                bundles=digests[start : start + MOST_BUNDLES],
+                bundles=some,
             )  # fmt: skip
             self._put(place, data, f"{export}/{start}")
 

@@ -9,12 +9,14 @@ made again; a bundle that is no longer accepted (erased since, say) takes its pa
 from __future__ import annotations
 
 import hmac
+import itertools
 import json
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from desktop_logger.bundle import FIRST
@@ -27,7 +29,7 @@ from . import lineage, places
 from .folder import Folder
 from .ledger import Known
 from .opening import Accepted, Readable
-from .outboxes import Refusal
+from .outboxes import Refusal, Refusals
 from .tasks import Done, Job
 
 SPLIT_GROUPS = 16
@@ -106,27 +108,27 @@ class Books:
         while not self.db.execute(insert, {**facts, "session": secrets.randbits(48)}).rowcount:
             pass  # another session has this random number
 
-    def refuse_forks(self, known: Known) -> tuple[list[Refusal], list[str]]:
-        """Keep what lies on one chain for each device; what forks off it is refused, what is missing is noted.
+    def refuse_forks(self, known: Known, refused: Refusals) -> list[str]:
+        """Keep what lies on one chain for each device; what forks off it is refused, what is missing is returned.
 
         A fork means that an outbox, or the whole home, was rolled back or copied. Of two bundles that continue the
         same one, the one that was exported before stays; where neither was, neither is used.
         """
         lineage.put_known(self.db, known)
-        refused: list[Refusal] = []
         new = "fresh = 1 AND digest NOT IN (SELECT digest FROM lineage.sessions)"
         for other, reason in (
             ("o.prev = b.prev", "two bundles continue the same one: the outbox was rolled back or copied"),
             ("o.segment = b.segment", "its segment is in another bundle too (replayed)"),
         ):
-            found = self.db.execute(
-                f"SELECT digest, path FROM bundles b WHERE {new} AND EXISTS (SELECT 1 FROM bundles o WHERE"  # noqa: S608
-                f" o.fresh AND o.device = b.device AND {other} AND o.digest <> b.digest)"
-            ).fetchall()
-            refused += [Refusal(path, reason) for _, path in found]
-            self.db.executemany("UPDATE bundles SET fresh = -1 WHERE digest = ?", ((digest,) for digest, _ in found))
+            self.db.execute(
+                f"CREATE TEMP TABLE forked AS SELECT digest, path FROM bundles b WHERE {new} AND EXISTS (SELECT 1"  # noqa: S608
+                f" FROM bundles o WHERE o.fresh AND o.device = b.device AND {other} AND o.digest <> b.digest)"
+            )
+            refused.extend(Refusal(path, reason) for (path,) in self.db.execute("SELECT path FROM temp.forked"))
+            self.db.execute("UPDATE bundles SET fresh = -1 WHERE digest IN (SELECT digest FROM temp.forked)")
+            self.db.execute("DROP TABLE temp.forked")
         # refused ones are here too, as what others follow
-        notes = [
+        return [
             f"{number} bundle(s) of {subject} follow one that is not here: removed, refused, or not delivered yet"
             for subject, number in self.db.execute(
                 "SELECT subject, COUNT(*) FROM bundles b WHERE fresh = 1 AND prev <> ? AND prev NOT IN"
@@ -136,11 +138,9 @@ class Books:
                 (FIRST,),
             )
         ]
-        return refused, notes
 
-    def refuse_few(self, least: Callable[[str], int], what: str) -> list[Refusal]:
+    def refuse_few(self, least: Callable[[str], int], what: str, refused: Refusals) -> None:
         """Drop what is under a policy that asks for more people than there are."""
-        refused: list[Refusal] = []
         policies = self.db.execute(
             "SELECT policy, COUNT(DISTINCT subject) FROM bundles WHERE fresh = 1 GROUP BY policy"
         ).fetchall()
@@ -148,9 +148,8 @@ class Books:
             if here < (needed := least(policy)):
                 found = self.db.execute("SELECT path FROM bundles WHERE fresh = 1 AND policy = ?", (policy,))
                 reason = f"the policy asks for at least {needed} people in {what}; here: {here}"
-                refused += [Refusal(path, reason) for (path,) in found]
+                refused.extend(Refusal(path, reason) for (path,) in found)
                 self.db.execute("UPDATE bundles SET fresh = 0 WHERE policy = ?", (policy,))
-        return refused
 
     def settle(self) -> None:
         """Forget what is no longer accepted, with the parts that it is in; and parts that were not finished."""
@@ -246,8 +245,7 @@ class Books:
 
     def digest(self) -> str:
         """SHA-256 over the sorted header digests of all bundles: what the ledger keeps of them."""
-        lines = (digest for (digest,) in self.db.execute("SELECT digest FROM bundles WHERE fresh = 1 ORDER BY digest"))
-        return hexdigest("\n".join(lines).encode())
+        return lineage.digest_of(self.db.execute("SELECT digest FROM bundles WHERE fresh = 1 ORDER BY digest"))
 
     def is_export(self, export: str) -> bool:
         """Whether what is accepted now is exactly what an earlier export holds."""
@@ -273,12 +271,12 @@ class Books:
         )
         self.db.commit()
 
-    def by_folder(self) -> Iterator[tuple[str, list[str]]]:
+    def by_folder(self) -> Iterator[tuple[str, Iterator[str]]]:
         """(folder of an outbox, header digests of its bundles that were exported)."""
-        found: dict[str, list[str]] = {}
-        for path, digest in self.db.execute("SELECT path, digest FROM bundles WHERE fresh = 1 ORDER BY path"):
-            found.setdefault(os.path.dirname(path), []).append(digest)
-        yield from found.items()
+        self.db.create_function("folder_of", 1, os.path.dirname, deterministic=True)
+        rows = self.db.execute("SELECT folder_of(path), digest FROM bundles WHERE fresh = 1 ORDER BY 1, path")
+        for folder, some in itertools.groupby(rows, key=itemgetter(0)):
+            yield folder, map(itemgetter(1), some)
 
 
 def policy_key(one: Accepted) -> str:

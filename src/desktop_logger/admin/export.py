@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from desktop_logger import disk
 from desktop_logger.clock import Clock, day
@@ -35,7 +35,7 @@ from . import books, engines, lineage, opening, outboxes, places
 from .acknowledging import Sender
 from .books import Books, Wanted, policy_key
 from .folder import Folder, Keys
-from .outboxes import Refusal
+from .outboxes import Refusal, Refusals
 from .tasks import carry_out, check_all
 
 _CHUNK = 32
@@ -86,31 +86,35 @@ class Report(NamedTuple):
     subjects: int
     erasures: int
     """New erasure requests that were noted."""
-    refused: tuple[Refusal, ...]
     notes: tuple[str, ...]
+    refused: Refusals
 
-    def to_json(self) -> dict[str, Any]:
-        """The shape of ``admin export --json``."""
-        return {**self._asdict(), "refused": [one._asdict() for one in self.refused], "notes": list(self.notes)}
+    def json(self) -> Iterator[str]:
+        """What ``admin export --json`` prints, in pieces: any number of bundles may have been refused."""
+        yield json.dumps({name: value for name, value in self._asdict().items() if name != "refused"})[:-1]
+        start = ', "refused": ['
+        for one in self.refused:
+            yield start + json.dumps(one._asdict())
+            start = ", "
+        yield "]}" if len(self.refused) else start + "]}"
 
-    def lines(self) -> list[str]:
+    def lines(self) -> Iterator[str]:
         """The same for people."""
         if self.export is None:
-            lines = ["nothing was written: no bundle may be opened for this purpose"]
+            yield "nothing was written: no bundle may be opened for this purpose"
         elif not self.fresh:
-            lines = [f"nothing to do: {self.out} is this export already"]
+            yield f"nothing to do: {self.out} is this export already"
         else:
             people = "1 person" if self.subjects == 1 else f"{self.subjects:,} people"
             whose = f"{plural(self.sessions, 'session')} and {people}"
-            lines = [f"wrote {plural(self.rows, 'row')} of {whose} to {self.out}"]
+            yield f"wrote {plural(self.rows, 'row')} of {whose} to {self.out}"
         if self.erasures:
-            lines.append(f"noted {plural(self.erasures, 'new erasure request')}")
-        lines += [f"note: {note}" for note in self.notes]
+            yield f"noted {plural(self.erasures, 'new erasure request')}"
+        yield from (f"note: {note}" for note in self.notes)
         if self.refused:
-            lines.append(f"refused {len(self.refused)}:")
-            lines += [f"  {one}" for one in self.refused]
-            lines += [f"hint: {hint}" for hint in dict.fromkeys(one.hint for one in self.refused if one.hint)]
-        return lines
+            yield f"refused {len(self.refused)}:"
+            yield from (f"  {one}" for one in self.refused)
+            yield from (f"hint: {hint}" for hint in dict.fromkeys(one.hint for one in self.refused if one.hint))
 
 
 def export(
@@ -141,7 +145,9 @@ def _carried_out(  # noqa: PLR0917 - one caller
     address: str | None, workers: int,
 ) -> Report:  # fmt: skip
     # 1. erasures
-    erasures, refused = outboxes.note_erasures(folder, order.sources, clock)
+    refused = Refusals()
+    erasures, wrong = outboxes.note_erasures(folder, order.sources, clock)
+    refused.extend(wrong)
     known = folder.ledger.known()
     lineage.check_whole(folder, known)
     if waiting := lineage.affected(folder, known):
@@ -151,7 +157,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
         )
     today = day(clock.now())
     wanted = Wanted(places.absolute(order.out), order.purpose, order.form, demo, order.published, order.profile)
-    empty = Report(None, order.out, False, 0, 0, 0, erasures, (), ())
+    empty = Report(None, order.out, False, 0, 0, 0, erasures, (), refused)
     policies: dict[str, Policy] = {}
     with books.opened(folder, wanted) as work:
         # 2. bundles, one by one
@@ -169,18 +175,17 @@ def _carried_out(  # noqa: PLR0917 - one caller
                     work.accept(one)
             step(len(some), None)
         # 3. bundles, together
-        forked, notes = work.refuse_forks(known)
+        notes = work.refuse_forks(known, refused)
         if work.again:
             notes.append(f"{plural(work.again, 'file')} with a bundle that was here already: each bundle counts once")
 
-        def few() -> list[Refusal]:
-            found = work.refuse_few(lambda key: policies[key].minimum_export, "an export")
+        def few() -> None:
+            work.refuse_few(lambda key: policies[key].minimum_export, "an export", refused)
             if order.published:
-                found += work.refuse_few(lambda key: policies[key].minimum_group, "a published dataset")
-            return found
+                work.refuse_few(lambda key: policies[key].minimum_group, "a published dataset", refused)
 
-        refused += forked + few()
-        empty = empty._replace(refused=tuple(refused), notes=tuple(notes))
+        few()
+        empty = empty._replace(notes=tuple(notes))
         # 4. done before?
         if work.count() and places.exists(wanted.out):
             before = _same(order, work)
@@ -192,16 +197,16 @@ def _carried_out(  # noqa: PLR0917 - one caller
         step(total - work.count("part IS NULL"), total)
         enough = _ENOUGH // books.BUNDLES_A_PART
         for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers, enough=enough):
-            refused += work.done(done)
+            refused.extend(work.done(done))
             step(len(done.written) + len(done.refused), total)
-        refused += few()  # what could not be read may have left too few
+        few()  # what could not be read may have left too few
         if total and work.count() != work.count("part IS NOT NULL"):
             work.settle()
             for done in engines.run(engine, carry_out, work.jobs(), address=address, workers=workers, enough=enough):
-                refused += work.done(done)
+                refused.extend(work.done(done))
         work.settle()
         if not work.count():
-            return empty._replace(refused=tuple(refused))
+            return empty
         # 6. card, lineage, ledger, name
         tally, used = work.tally(), [policies[key] for key in work.distinct("policy")]
         subjects = len(work.distinct("subject"))
@@ -224,7 +229,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
             sender.exported(place, work.export, order.purpose, digests)
         return empty._replace(
             export=work.export, fresh=True, rows=tally.rows, sessions=work.count(), subjects=subjects,
-            refused=tuple(refused), notes=(*notes, *sender.notes()),
+            notes=(*notes, *sender.notes()),
         )  # fmt: skip
 
 

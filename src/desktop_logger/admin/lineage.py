@@ -7,15 +7,16 @@ its bundle's digest; nothing of it is ever part of a dataset.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from desktop_logger import disk
 from desktop_logger.errors import IntegrityError, Unavailable
-from desktop_logger.sealing import hexdigest
 
 from .folder import Folder
 from .ledger import Known
@@ -101,15 +102,15 @@ def affected(folder: Folder, known: Known) -> list[Affected]:
 def rows_by_request(folder: Folder, export: str, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """Request → rows that an export still holds of what it names, for the requests that it holds any of."""
     found: dict[str, int] = {}
+    named: dict[tuple[str, str], set[str]] = {}
+    for name, one in requests.items():
+        for what in (*one["segments"], *one["bundles"]):
+            named.setdefault((one["device"], what), set()).add(name)
     with opened(path_of(folder)) as connection:
         query = "SELECT device, segment, digest, rows FROM sessions WHERE export = ? AND NOT erased"
-        here = connection.execute(query, (export,)).fetchall()
-    for name, one in requests.items():
-        segments, bundles = set(one["segments"]), set(one["bundles"])
-        rows = [rows for device, segment, digest, rows in here
-                if device == one["device"] and (segment in segments or digest in bundles)]  # fmt: skip
-        if rows:
-            found[name] = sum(rows)
+        for device, segment, digest, rows in connection.execute(query, (export,)):
+            for name in named.get((device, segment), set()) | named.get((device, digest), set()):
+                found[name] = found.get(name, 0) + rows
     return found
 
 
@@ -140,7 +141,15 @@ def digest(folder: Folder, export: str) -> str:
     """SHA-256 over the sorted header digests of an export's bundles, erased ones too: what the ledger keeps."""
     with opened(path_of(folder)) as connection:
         query = "SELECT digest FROM sessions WHERE export = ? ORDER BY digest"
-        return hexdigest("\n".join(one for (one,) in connection.execute(query, (export,))).encode())
+        return digest_of(connection.execute(query, (export,)))
+
+
+def digest_of(rows: Iterable[tuple[str]]) -> str:
+    """SHA-256 in hex over header digests, one a line."""
+    found = hashlib.sha256()
+    for number, (one,) in enumerate(rows):
+        found.update(f"\n{one}".encode() if number else one.encode())
+    return found.hexdigest()
 
 
 def check_whole(folder: Folder, known: Known) -> None:
@@ -158,6 +167,15 @@ def set_state(folder: Folder, export: str, state: str) -> None:
     """``writing``, ``whole`` or ``gone``."""
     with opened(path_of(folder)) as connection:
         connection.execute("UPDATE exports SET state = ? WHERE export = ?", (state, export))
+
+
+def subjects(folder: Folder, export: str) -> dict[int, str]:
+    """Session → whose it is, without those that were erased. Raises ``ValueError`` where there is no such export."""
+    with opened(path_of(folder)) as connection:
+        if not connection.execute("SELECT 1 FROM exports WHERE export = ?", (export,)).fetchone():
+            raise ValueError("no export of ours")
+        rows = connection.execute("SELECT session, subject FROM sessions WHERE export = ? AND NOT erased", (export,))
+        return {session: sys.intern(subject) for session, subject in rows}
 
 
 def read_lineage(folder: Folder, export: str) -> dict[str, Any]:

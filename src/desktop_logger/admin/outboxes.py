@@ -7,7 +7,9 @@ reason. Folders are walked as they are read: any number of files fits.
 from __future__ import annotations
 
 import glob
+import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ from desktop_logger import bundle
 from desktop_logger.bundle import ERASURE_LIMIT, ERASURE_SUFFIX, SUFFIX
 from desktop_logger.clock import Clock
 from desktop_logger.dataset.folder import mark_pending
-from desktop_logger.errors import IntegrityError, UsageError
+from desktop_logger.errors import IntegrityError, Unavailable, UsageError
 
 from . import lineage, places
 from .folder import Folder
@@ -34,6 +36,47 @@ class Refusal(NamedTuple):
     def __str__(self) -> str:
         """For a terminal: a file's name may hold anything, so only what is printable of it."""
         return "".join(one if one.isprintable() else "?" for one in f"{os.path.basename(self.file)}: {self.reason}")
+
+
+class Refusals:
+    """Refusals in the order in which they came, however many: what is more than a few lies in an unnamed file."""
+
+    IN_MEMORY = 1 << 16
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(self.IN_MEMORY)  # noqa: SIM115 - goes with the last report of it
+        self._count = 0
+
+    def append(self, one: Refusal) -> None:
+        """One more."""
+        try:
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(json.dumps(one).encode() + b"\n")
+        except OSError as error:
+            raise Unavailable(
+                f"cannot note what is refused: {error.strerror}",
+                "Make room where temporary files lie, then try again.",
+            ) from None
+        self._count += 1
+
+    def extend(self, several: Iterable[Refusal]) -> None:
+        """Some more."""
+        for one in several:
+            self.append(one)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Refusal]:
+        place = 0
+        for _ in range(self._count):
+            self._file.seek(place)
+            line = self._file.readline()
+            place += len(line)
+            yield Refusal(*json.loads(line))
+
+    def __del__(self) -> None:
+        self._file.close()
 
 
 def folders(sources: Iterable[str]) -> list[str]:

@@ -65,18 +65,26 @@ def names(folder: str) -> list[str]:
 
 
 def walk(folder: str, suffix: str) -> Iterator[str]:
-    """All files with this suffix below it, in order."""
+    """All files with this suffix below it, as they are read: a folder may hold more names than fit in memory."""
     if is_remote(folder):
         bucket = "/".join(folder.split("/")[:3])
-        for key in sorted(_keys(folder)):
-            if key.endswith(suffix):
-                yield f"{bucket}/{key}"
+        yield from (f"{bucket}/{key}" for key in _keys(folder) if key.endswith(suffix))
         return
-    for place, below, files in os.walk(folder):
-        below.sort()
-        for name in sorted(files):
-            if name.endswith(suffix):
-                yield os.path.join(place, name)
+    below = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for one in entries:
+            if _is_folder(one):
+                below += [] if one.is_symlink() else [one.path]
+            elif one.name.endswith(suffix):
+                yield one.path
+    for each in sorted(below):
+        yield from walk(each, suffix)
+
+
+def _is_folder(one: os.DirEntry[str]) -> bool:
+    with suppress(OSError):  # a link to itself, say
+        return one.is_dir()
+    return False
 
 
 def read(path: str, limit: int) -> bytes:

@@ -237,7 +237,9 @@ def export(  # noqa: PLR0917 - one parameter an option, which typer reads by nam
     engines.check(engine)
     keys = _keys(folder, other, purpose, passphrase_fd, with_passphrase_fd)
     report = run(folder, keys, order, Clock(), progress=_progress(), engine=engine, address=address)
-    print(json.dumps(report.to_json()) if as_json else lines("\n".join(report.lines())))
+    for piece in report.json() if as_json else report.lines():
+        print(piece if as_json else lines(piece), end="" if as_json else "\n")
+    print(end="\n" if as_json else "")
     if report.export is None:
         raise typer.Exit(1)
 

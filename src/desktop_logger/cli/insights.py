@@ -72,16 +72,15 @@ def team(
 def _persons(admin: str, export: str) -> dict[int, str]:
     """Session → whose it is, as the steward's lineage says."""
     from desktop_logger.admin.folder import Folder
-    from desktop_logger.admin.lineage import read_lineage
+    from desktop_logger.admin.lineage import subjects
     from desktop_logger.dataset.folder import read_card
     from desktop_logger.errors import Refused
 
     name = str(read_card(export).get("export", ""))
     try:
-        rows = read_lineage(Folder(admin), name)["sessions"]
+        return subjects(Folder(admin), name)
     except ValueError:
         raise Refused("that admin folder did not make this export", "Name the one that did.") from None
-    return {int(one["session"]): str(one["subject"]) for one in rows if not one["erased"]}
 
 
 def _print(report: dict[str, Any] | list[str]) -> None:
