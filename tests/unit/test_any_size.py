@@ -17,6 +17,7 @@ from desktop_logger.admin.opening import Accepted
 from desktop_logger.admin.outboxes import Refusals
 from desktop_logger.admin.tasks import Done
 from desktop_logger.bundle import Manifest
+from desktop_logger.dataset import sequences
 from desktop_logger.dataset.tally import Tally
 from desktop_logger.sealing import hexdigest
 from tests.organisation import HeldClock, Organisation, Subject
@@ -112,3 +113,14 @@ def test_what_is_printed_of_refusals_is_one_json_value(tmp_path: Path) -> None:
         found = json.loads("".join(report.json()))
         assert [sorted(each) for each in found["refused"]] == [["file", "hint", "reason"]] * number
         (tmp_path / "box" / f"{number}.bundle").write_bytes(b"nothing")
+
+
+def test_duplicates_are_found_on_disk_when_there_are_too_many_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequences.Seen, "IN_MEMORY", 10)
+    seen = sequences.Seen()
+    digests = [sequences.hash_of(str(number).encode()) for number in range(30)]
+    try:
+        assert [seen.is_new(one) for one in digests] == [True] * 30
+        assert [seen.is_new(one) for one in digests] == [False] * 30
+    finally:
+        seen.close()

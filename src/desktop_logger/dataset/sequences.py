@@ -10,13 +10,14 @@ A row is one sequence: ``session``, ``split_group``, ``sequence`` (its number in
 int32) and ``mask`` (list of bool, true = observed). Splits are whole split groups and stand in the card, so that
 splitting anew moves no row. Invariants: a session lies in one part; nothing but numbers is written; no row is on the
 disk, not even in a draft, that the export has no note of; the draft takes its name when it is whole; memory is bounded
-by a row group, and 100 bytes a sequence for finding duplicates.
+by a row group, and by the digests of half a million sequences.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
         raise Refused("sequences are made from exports in Parquet", "Export with: --format parquet")
     out = disk.new_place(out)
     identity, totals = uuid.uuid4().hex, _Totals()
-    seen: set[bytes] | None = set() if deduplicate else None
+    seen = Seen() if deduplicate else None
     folder.discard_draft(export, out)  # of a build that was interrupted
     draft = folder.draft_of(out)
     shutil.rmtree(draft, ignore_errors=True)
@@ -113,6 +114,8 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
         _check_unchanged(export, facts)  # an erasure takes the draft away
         raise
     finally:
+        if seen is not None:
+            seen.close()
         folder.discard_draft(export, out)
         shutil.rmtree(draft, ignore_errors=True)
     return built
@@ -125,6 +128,45 @@ def _check_unchanged(export: str, facts: dict[str, Any]) -> None:
         raise Refused(f"{export} has changed while it was read: somebody had rows erased", "Run it again.")
 
 
+class Seen:
+    """Digests of sequences: the first in memory, what comes after in an unnamed file, which takes longer (10 us each).
+
+    Raises ``Unavailable`` where there is no room for it.
+    """
+
+    IN_MEMORY = 1 << 19
+    """Some 100 bytes each."""
+
+    def __init__(self) -> None:
+        self._first: set[bytes] = set()
+        self._more: sqlite3.Connection | None = None
+
+    def is_new(self, digest: bytes) -> bool:
+        """Whether it was not there before; it is now."""
+        if digest in self._first:
+            return False
+        if len(self._first) < self.IN_MEMORY:
+            self._first.add(digest)
+            return True
+        try:
+            if self._more is None:
+                self._more = sqlite3.connect("", isolation_level=None)
+                self._more.executescript(
+                    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000;"
+                    " CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN"
+                )
+            return self._more.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount > 0
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"cannot look for duplicates: {error}", "Make room where temporary files lie; or: --keep-duplicates"
+            ) from None
+
+    def close(self) -> None:
+        """Nothing of it is left."""
+        if self._more is not None:
+            self._more.close()
+
+
 class _Totals:
     def __init__(self) -> None:
         self.records = self.sequences = self.tokens = self.duplicates = 0
@@ -133,7 +175,7 @@ class _Totals:
         self.unobserved = 0
 
 
-def _part(source: str, target: str, length: int, seen: set[bytes] | None, totals: _Totals) -> None:
+def _part(source: str, target: str, length: int, seen: Seen | None, totals: _Totals) -> None:
     """Steps 2 to 4 for one part."""
     arrow = pyarrow()
     try:
@@ -218,7 +260,7 @@ def _values(array: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | No
     return values, bits[array.offset :].view(np.int8)
 
 
-def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals) -> Any:
+def _sequences(rows: Any, length: int, seen: Seen | None, totals: _Totals) -> Any:
     """Sequences of one row group, which holds whole sessions."""
     arrow = pyarrow()
     if not rows.num_rows:
@@ -237,11 +279,7 @@ def _sequences(rows: Any, length: int, seen: set[bytes] | None, totals: _Totals)
     if seen is not None:
         raw = all_tokens.data.cast("B")
         for place, (start, end) in enumerate(zip((begin * 4).tolist(), (finish * 4).tolist(), strict=True)):
-            digest = hash_of(raw[start:end])
-            if digest in seen:
-                keep[place] = False
-            else:
-                seen.add(digest)
+            keep[place] = seen.is_new(hash_of(raw[start:end]))
         if not keep.all():
             wanted = np.repeat(keep, finish - begin)
             all_tokens, mask = all_tokens[wanted], mask[wanted]
