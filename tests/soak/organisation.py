@@ -6,7 +6,8 @@
 4. every combination of granted scopes under every combination that the reader may open: no row of any other
 5. exports killed (SIGKILL) at random moments and run again: the same rows, one ledger entry, nothing left over
 6. full frames of the profile ``events``: the most rows that a bundle can hold
-7. a hundred million rows in as many processes as there may be, and sequences built of them: in the same memory as a few
+7. a hundred million rows in as many processes as there may be, and sequences built of them, each by the command itself:
+   in the same memory as a tenth of them
 
 ``python -m tests.soak.organisation [1] … [7]``; needs about 2 GB in the temporary folder. JSON lines.
 """
@@ -37,7 +38,7 @@ from desktop_logger.bundle import ERASURE_SUFFIX
 from desktop_logger.dataset import sequences
 from desktop_logger.sealing import fingerprint
 from tests.granting import COMBINATIONS, exactly
-from tests.organisation import HeldClock, Organisation, Subject
+from tests.organisation import PASSPHRASE, HeldClock, Organisation, Subject
 from tests.outboxes import Press, frames
 
 MOST_MB = 500
@@ -60,10 +61,12 @@ _SELF, _CHILDREN = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 
 
 class Watched:
-    """The most memory (PSS) of this process and all below it together, looked at ten times a second."""
+    """The most memory (PSS) of a process and all below it together, looked at ten times a second."""
 
-    def __init__(self) -> None:
-        self.most_mb = 0
+    def __init__(self, pid: int = 0) -> None:
+        self.pid = pid or os.getpid()
+        self.most_mb = self.first_mb = 0
+        """All together; the first alone."""
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -77,8 +80,9 @@ class Watched:
 
     def _watch(self) -> None:
         while not self._done.wait(0.1):
-            found = sum(map(pss_kb, [os.getpid(), *below(os.getpid())]))
-            self.most_mb = max(self.most_mb, found // 1024)
+            found = [*map(pss_kb, [self.pid, *below(self.pid)])]
+            self.most_mb = max(self.most_mb, sum(found) // 1024)
+            self.first_mb = max(self.first_mb, found[0] // 1024)
 
 
 def below(pid: int) -> list[int]:
@@ -388,27 +392,55 @@ def large(root: str, rows: int = 100_000_000, distinct: int = 20) -> None:
             press.write(made)
             written += records
         bundles += 1
-    started, cpu = time.monotonic(), cpu_s()
-    with Watched() as watched:
-        report = organisation.export(os.path.join(root, "out"), box, form="parquet", workers=MOST_WORKERS)
-    wall, cpu = time.monotonic() - started, cpu_s() - cpu
-    assert (report.rows, report.sessions) == (written, 10 * bundles)
-    said(
-        step="large", processes=MOST_WORKERS, bundles=10 * bundles, rows=written, wall_s=round(wall, 1),
-        cpu_s=round(cpu, 1), rows_a_cpu_s=int(written / cpu), pss_mb=watched.most_mb, load=round(os.getloadavg()[0], 1),
-    )  # fmt: skip
-    assert watched.most_mb < MOST_MB
+    del people, some
+    steward, out = organisation.folder.root, os.path.join(root, "out")
+    for sources, place, part in ((os.path.join(box, "0"), os.path.join(root, "tenth"), 1), (box, out, 10)):
+        words = ("admin", "export", "--from", sources, "--out", place, "--purpose", "improve-tools", "--dir", steward)
+        report, facts = commanded(*words)
+        assert (report["sessions"], report["refused"]) == (part * bundles, [])
+        assert report["rows"] == written if part == 10 else report["rows"] < written
+        said(
+            step="large", processes=MOST_WORKERS, bundles=part * bundles, rows=report["rows"],
+            rows_a_cpu_s=int(report["rows"] / facts["cpu_s"]), **facts,
+        )  # fmt: skip
+        assert facts["pss_mb"] < MOST_MB
     shutil.rmtree(box)
-    cpu = time.process_time()
-    with Watched() as watched:
-        built = sequences.build(os.path.join(root, "out"), os.path.join(root, "built"), deduplicate=False)
-    cpu = time.process_time() - cpu
-    assert built.records == written
-    said(
-        step="build of large", records=written, sequences=built.sequences, pss_mb=watched.most_mb,
-        records_a_cpu_s=int(written / cpu), load=round(os.getloadavg()[0], 1),
-    )  # fmt: skip
-    assert watched.most_mb < MOST_MB
+    for export, more in ((os.path.join(root, "tenth"), ()), (out, ()), (out, ("--keep-duplicates",))):
+        built, facts = commanded("dataset", "build", export, "--out", os.path.join(root, "built"), *more)
+        said(
+            step="build of large", records=built["records"], sequences=built["sequences"],
+            records_a_cpu_s=int(built["records"] / facts["cpu_s"]), **facts,
+        )  # fmt: skip
+        assert facts["pss_mb"] < MOST_MB
+        shutil.rmtree(os.path.join(root, "built"))
+
+
+_COMMAND = """
+import os
+os.cpu_count = lambda: 64
+from desktop_logger.cli.door import main
+main()
+"""
+"""The command itself, on a machine with more cores than it uses."""
+
+
+def commanded(*words: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the command says as JSON, and what it took."""
+    ours, theirs = os.pipe()
+    os.write(theirs, PASSPHRASE.encode())
+    os.close(theirs)
+    command = [sys.executable, "-W", "ignore", "-c", _COMMAND, *words, "--json"]
+    command += ["--passphrase-fd", str(ours)] if words[0] == "admin" else []
+    started, cpu = time.monotonic(), cpu_s()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=(ours,)) as process:
+        os.close(ours)
+        with Watched(process.pid) as watched:
+            found, _ = process.communicate()
+    assert process.returncode == 0, process.returncode
+    return json.loads(found), {
+        "wall_s": round(time.monotonic() - started, 1), "cpu_s": round(cpu_s() - cpu, 1), "pss_mb": watched.most_mb,
+        "first_mb": watched.first_mb, "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
 
 
 def main(chosen: list[str]) -> None:
