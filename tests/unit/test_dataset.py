@@ -538,6 +538,25 @@ def test_what_the_card_says_is_counted_also_after_an_erasure(
     assert re.search(r"\n\| coarse \| recognised, 500 keys \| [\d.]+ % \| [\d.]+ % to [\d.]+ % \| at most ", shown)
 
 
+def test_the_card_says_the_type_of_every_column(tmp_path: Path, organisation: Organisation) -> None:
+    (person,) = people(tmp_path, organisation, 1)
+    for form in (
+        "parquet",
+        "jsonl",
+        "csv",
+    ):  # a reader that guesses types guesses them from one part, which may lack some
+        organisation.export(str(tmp_path / form), person.outbox, form=form)
+        front = (
+            (tmp_path / form / "README.md").read_text().split("---\n")[1].partition("dataset_info:\n  features:\n")[2]
+        )
+        said = dict(re.findall(r"  - name: (\w+)\n    dtype: (\w+)\n", front))
+        file = pyarrow.parquet.ParquetFile(tmp_path / "parquet" / datasets.part_files(str(tmp_path / "parquet"))[0])
+        kept = json.loads(file.metadata.metadata[b"huggingface"])["info"]["features"]
+        assert said == {name: one["dtype"] for name, one in kept.items()}
+        assert list(said) == file.schema_arrow.names
+        assert (said["role"], said["t"], said["seconds"]) == ("string", "float64", "int64")
+
+
 _HUGGING_FACE = """
 import sys, datasets
 for path, rows in zip(sys.argv[1::2], sys.argv[2::2]):
@@ -549,8 +568,13 @@ for path, rows in zip(sys.argv[1::2], sys.argv[2::2]):
 @pytest.mark.skipif(
     importlib.util.find_spec("datasets") is None, reason="NOT TESTED: Hugging Face datasets is not installed"
 )
-def test_hugging_face_loads_every_format(tmp_path: Path, organisation: Organisation) -> None:
-    some = people(tmp_path, organisation, 4)
+def test_hugging_face_loads_every_format(tmp_path: Path, clock: HeldClock) -> None:
+    organisation = Organisation(str(tmp_path), clock, change=offering())
+    scopes = ("keyboard", "pointer", "context", "target", "task")
+    some = [Subject(str(tmp_path / f"person{n}"), organisation, scopes=scopes[: n + 1]) for n in range(5)]
+    for person in some:  # each of whom grants other scopes, so that columns of some parts are empty
+        person.record(5)
+        person.release()
     words: list[str] = []
     for form in ("parquet", "jsonl", "csv"):
         report = organisation.export(str(tmp_path / form), *(one.outbox for one in some), form=form)

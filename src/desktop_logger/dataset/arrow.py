@@ -26,6 +26,9 @@ ALWAYS = (*(field.name for field in EXPORT_FIELDS), "record", "scope", "t")
 """Columns that every row has; saying so saves Parquet a pass over each."""
 _WIDTHS = {"session": "int64", "split_group": "int8", "gap": "int64", "seconds": "int64"}
 
+DTYPES = {"dictionary<int8, string>": "string", "double": "float64"}
+"""Arrow type → what Hugging Face ``datasets`` calls it, where that differs."""
+
 
 class Session(NamedTuple):
     """One segment's records, in order, and what an export says of them."""
@@ -88,10 +91,7 @@ def schema() -> Any:
     ]  # fmt: skip
     # what Hugging Face `datasets` reads: without it, it does not accept dictionaries
     features = {
-        field.name: {"dtype": {"double": "float64"}.get(kind_of(field), kind_of(field)), "_type": "Value"}
-        if field.kind != "words"
-        else {"dtype": "string", "_type": "Value"}
-        for field in ALL_FIELDS
+        field.name: {"dtype": DTYPES.get(kind_of(field), kind_of(field)), "_type": "Value"} for field in ALL_FIELDS
     }
     return arrow.schema(
         fields, {"desktop-logger.schema": SCHEMA_VERSION, "huggingface": json.dumps({"info": {"features": features}})}

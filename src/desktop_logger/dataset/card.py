@@ -18,7 +18,7 @@ from desktop_logger.paths import shipped
 from desktop_logger.records.profiles import SCOPES
 
 from . import thinness
-from .arrow import ALL_FIELDS, units
+from .arrow import ALL_FIELDS, DTYPES, kind_of, units
 from .tally import Tally
 
 LEAKAGE = "no figures ship with this version; see the consent notice for those that were shown"
@@ -147,6 +147,10 @@ def readme(facts: dict[str, Any]) -> str:
     columns = "\n".join(
         f"| `{name}` | {field['kind']} | {field['meaning']} |" for name, field in facts["columns"].items()
     )
+    # said, not left to be guessed from a part in which a column is empty
+    features = "\n".join(
+        f"  - name: {field.name}\n    dtype: {DTYPES.get(kind_of(field), kind_of(field))}" for field in ALL_FIELDS
+    )
     return f"""\
 ---
 pretty_name: Desktop interaction, redacted
@@ -164,6 +168,9 @@ configs:
   data_files:
   - split: train
     path: data/*.{facts["format"]}
+dataset_info:
+  features:
+{features}
 ---
 
 # Desktop interaction, redacted: export {facts["export"]}
