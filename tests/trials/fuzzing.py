@@ -200,7 +200,9 @@ def _made(name: str) -> list[bytes]:
     if name == "acknowledgement":
         by, day, one, bundles = sealing.fingerprint(b"k"), "2026-01-01", "5e" * 16, ["ab" * 32]
         return [
-            write_erased(_SIGNER, by=by, day=day, request=one, exports=1, rows=2, models=["m"], bundles=bundles),
+            write_erased(
+                _SIGNER, by=by, day=day, request=one, device="cd" * 32, exports=1, rows=2, models=["m"], bundles=bundles
+            ),
             write_exported(_SIGNER, by=by, day=day, export=one, purpose="train", bundles=bundles),
         ]
     return _consents()[name]

@@ -153,6 +153,51 @@ def test_a_request_that_names_somebody_elses_bundles_takes_nothing_of_theirs(
     assert datasets.read_card(out)["rows"] == first.rows
 
 
+@pytest.mark.parametrize("name", ["0" * 32, "f" * 32])
+def test_a_request_with_somebodys_id_does_not_stand_in_the_place_of_theirs(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, name: str
+) -> None:
+    gone, stays = two
+    out = str(tmp_path / "out")
+    organisation.export(out, gone.outbox, stays.outbox)
+    purged(gone)
+    (path,) = Path(gone.outbox).glob("*" + bundle.ERASURE_SUFFIX)
+    asked = bundle.parse_erasure(path.read_bytes())
+    forged = bundle.write_erasure(Signer.generate(), [*asked.segments], [*asked.bundles], asked.request)
+    Path(gone.outbox, name + bundle.ERASURE_SUFFIX).write_bytes(forged)
+    done = organisation.erase(gone.outbox, stays.outbox)
+    assert len(done.requests) == 2
+    assert datasets.read_card(out)["subjects"] == 1
+    acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
+    (answered,) = acknowledged.requests(entries(gone), "2026-01-01")
+    assert (answered.request, answered.state) == (asked.request, "done")
+    again = organisation.export(str(tmp_path / "again"), gone.outbox, stays.outbox)
+    assert (again.erasures, again.subjects) == (0, 1)
+
+
+def test_an_answer_to_another_devices_request_is_no_answer(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+) -> None:
+    """Whoever carries an outbox could keep the request back and hand in one of the same words, signed by themselves."""
+    gone, stays = two
+    out = str(tmp_path / "out")
+    organisation.export(out, gone.outbox, stays.outbox)
+    purged(gone)
+    (path,) = Path(gone.outbox).glob("*" + bundle.ERASURE_SUFFIX)
+    kept = path.read_bytes()
+    asked = bundle.parse_erasure(kept)
+    path.write_bytes(bundle.write_erasure(Signer.generate(), [*asked.segments], [*asked.bundles], asked.request))
+    assert organisation.erase(gone.outbox, stays.outbox).requests == (asked.request,)
+    assert datasets.read_card(out)["subjects"] == 2
+    acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
+    assert acknowledged.requests(entries(gone), "2026-01-01")[0].state != "done"
+    path.write_bytes(kept)
+    assert len(organisation.erase(gone.outbox, stays.outbox).requests) == 1
+    assert datasets.read_card(out)["subjects"] == 1
+    assert acknowledged.take_in(gone.home, gone.clock, [gone.outbox]) == (1, [])
+    assert acknowledged.requests(entries(gone), "2026-01-01")[0].state == "done"
+
+
 def test_each_person_is_told_of_their_own_rows_only(
     two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
 ) -> None:
@@ -205,8 +250,8 @@ def test_a_forged_answer_changes_nothing(two: tuple[Subject, Subject], organisat
     purged(gone)
     (request,) = acknowledged.requests(entries(gone), "2026-01-01")
     forged = bundle.write_erased(
-        Signer.generate(), by=organisation.folder.who, day="2026-10-01", request=request.request, exports=0, rows=0,
-        models=[], bundles=[],
+        Signer.generate(), by=organisation.folder.who, day="2026-10-01", request=request.request,
+        device="ab" * 32, exports=0, rows=0, models=[], bundles=[],
     )  # fmt: skip
     Path(gone.outbox, "0" * 32 + ".ack.json").write_bytes(forged)
     taken, refused = acknowledged.take_in(gone.home, gone.clock, [gone.outbox])

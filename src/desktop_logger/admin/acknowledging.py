@@ -18,6 +18,7 @@ from desktop_logger.sealing import hexdigest
 
 from . import places
 from .folder import Folder, Keys
+from .ledger import Facts
 
 
 class Sender:
@@ -39,15 +40,13 @@ class Sender:
             )  # fmt: skip
             self._put(place, data, f"{export}/{start}")
 
-    def erased(
-        self, place: str | None, request: str, *, exports: int, rows: int, models: list[str], digests: list[str]
-    ) -> None:
-        """This request was carried out."""
+    def erased(self, place: str | None, noted: Facts, *, exports: int, rows: int, models: list[str]) -> None:
+        """This request was carried out, as the ledger noted it."""
         data = bundle.write_erased(
-            self.keys.controller, by=self.keys.who, day=self.day, request=request, exports=exports, rows=rows,
-            models=models, bundles=digests,
+            self.keys.controller, by=self.keys.who, day=self.day, request=noted["request"][:32], device=noted["device"],
+            exports=exports, rows=rows, models=models, bundles=noted["bundles"],
         )  # fmt: skip
-        self._put(place, data, request)
+        self._put(place, data, noted["request"])
 
     def notes(self) -> list[str]:
         """What to tell the steward."""

@@ -162,7 +162,7 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
     # 7. ledger, acknowledgements
     sender = Sender(folder, keys, day(clock.now()))
     rows = sum(one["rows"] for one in done)
-    found = _where(request.sources)
+    found = _where(folder, request.sources)
     folder.ledger.append(
         clock, "erased", folder.who, requests=waiting, rows=rows, deleted=sorted(request.deleted),
         exports=[one["dataset"] for one in done], models=[one.run for one in models],
@@ -172,8 +172,8 @@ def erase(folder: Folder, keys: Keys, request: Request, clock: Clock) -> Erased:
         theirs, digests = shares[name], noted[name]["bundles"]
         seen = theirs.datasets | _built_before(folder, frozenset((noted[name]["device"], one) for one in digests))
         sender.erased(
-            found.get(name), name, exports=len(theirs.datasets), rows=theirs.rows,
-            models=[one.run for one in _models(places, seen, marked)] if seen else [], digests=digests,
+            found.get(name), noted[name], exports=len(theirs.datasets), rows=theirs.rows,
+            models=[one.run for one in _models(places, seen, marked)] if seen else [],
         )  # fmt: skip
     return result._replace(requests=tuple(waiting), notes=tuple(sender.notes()))
 
@@ -293,10 +293,12 @@ def _delete_bundles(sources: Collection[str], gone: frozenset[tuple[str, str]]) 
     return deleted
 
 
-def _where(sources: Collection[str]) -> dict[str, str]:
+def _where(folder: Folder, sources: Collection[str]) -> dict[str, str]:
     """Request → the folder that it was delivered in."""
     found: dict[str, str] = {}
+    devices = outboxes.devices(folder)
     for path in outboxes.listed(sources, ERASURE_SUFFIX):
         with suppress(DesktopLoggerError):
-            found[bundle.parse_erasure(contents_of(path, ERASURE_LIMIT)).request] = os.path.dirname(path)
+            one = bundle.parse_erasure(contents_of(path, ERASURE_LIMIT))
+            found[outboxes.name_of(one, devices)] = os.path.dirname(path)
     return found

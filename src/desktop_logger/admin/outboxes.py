@@ -10,7 +10,7 @@ import glob
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from desktop_logger import bundle
@@ -104,12 +104,26 @@ def bundles(sources: Iterable[str]) -> Iterator[str]:
     return listed(sources, SUFFIX)
 
 
+def devices(folder: Folder) -> dict[str, str]:
+    """Erasure request → the device key (hex) that signed it, of all that were noted."""
+    return {one["request"]: one["device"] for one in folder.ledger.entries() if one["kind"] == "erasure.noted"}
+
+
+def name_of(request: bundle.Erasure, claimed: Mapping[str, str]) -> str:
+    """What a request is noted as: its id, with its device key behind it where another device came with that id before.
+
+    Whoever can read an outbox can write a request of their own with somebody's id; it must not stand in theirs' place.
+    """
+    device = request.device.hex()
+    return request.request if claimed.get(request.request, device) == device else f"{request.request}-{device}"
+
+
 def note_erasures(folder: Folder, sources: Iterable[str], clock: Clock) -> tuple[int, list[Refusal]]:
     """Note every new erasure request in the ledger; returns how many were new, and what was refused.
 
     From here on what they name is not opened, and nothing may be made from exports that hold it.
     """
-    known = folder.ledger.known()
+    known, claimed = folder.ledger.known(), devices(folder)
     fresh: dict[str, Facts] = {}
     refused: list[Refusal] = []
     for path in listed(sources, ERASURE_SUFFIX):
@@ -118,9 +132,10 @@ def note_erasures(folder: Folder, sources: Iterable[str], clock: Clock) -> tuple
         except IntegrityError as error:
             refused.append(Refusal(path, error.message, error.hint or ""))
             continue
-        if request.request not in known.requests:
-            fresh[request.request] = {
-                "request": request.request,
+        if (name := name_of(request, claimed)) not in known.requests:
+            claimed[name] = request.device.hex()
+            fresh[name] = {
+                "request": name,
                 "device": request.device.hex(),
                 "segments": list(request.segments),
                 "bundles": list(request.bundles),

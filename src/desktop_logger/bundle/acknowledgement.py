@@ -25,7 +25,7 @@ VERSION = 1
 _CONTEXT = "acknowledgement"
 _KEYS = {
     "exported": {"v", "kind", "by", "day", "export", "purpose", "bundles"},
-    "erased": {"v", "kind", "by", "day", "request", "exports", "rows", "models", "bundles"},
+    "erased": {"v", "kind", "by", "day", "request", "device", "exports", "rows", "models", "bundles"},
 }
 
 
@@ -42,6 +42,8 @@ class Acknowledgement(NamedTuple):
     exports: int
     rows: int
     models: tuple[str, ...]
+    device: str
+    """The key that signed the request, in hex: another's request may carry the same id. Empty for exports."""
 
 
 def write_exported(controller: Signer, *, by: str, day: str, export: str, purpose: str, bundles: list[str]) -> bytes:
@@ -54,13 +56,13 @@ def write_exported(controller: Signer, *, by: str, day: str, export: str, purpos
 
 
 def write_erased(
-    controller: Signer, *, by: str, day: str, request: str, exports: int, rows: int, models: list[str],
+    controller: Signer, *, by: str, day: str, request: str, device: str, exports: int, rows: int, models: list[str],
     bundles: list[str],
 ) -> bytes:  # fmt: skip
     """This erasure request was carried out: no row of these bundles is left in any export that is known."""
     body = {
-        "v": VERSION, "kind": "erased", "by": by, "day": day, "request": request, "exports": exports, "rows": rows,
-        "models": sorted(models), "bundles": sorted(bundles),
+        "v": VERSION, "kind": "erased", "by": by, "day": day, "request": request, "device": device,
+        "exports": exports, "rows": rows, "models": sorted(models), "bundles": sorted(bundles),
     }  # fmt: skip
     return _signed(controller, body)
 
@@ -77,6 +79,8 @@ def parse_acknowledgement(data: bytes, controller: bytes) -> Acknowledgement:
     check_keys(body, _KEYS[body["kind"]], what)
     erased = body["kind"] == "erased"
     unhex(body["request" if erased else "export"], 32, f"{what}'s id")
+    if erased:
+        unhex(body["device"], 64, f"{what}'s device key")
     for name, pattern in (("by", "([A-Z2-7]{4}-){7}[A-Z2-7]{4}"), ("day", "[0-9]{4}-[0-9]{2}-[0-9]{2}")):
         if not isinstance(body[name], str) or not re.fullmatch(pattern, body[name], re.ASCII):
             raise IntegrityError(f"{what}'s {name} is malformed")
@@ -95,6 +99,7 @@ def parse_acknowledgement(data: bytes, controller: bytes) -> Acknowledgement:
     return Acknowledgement(
         body["kind"], body["by"], body["day"], body["request" if erased else "export"], body.get("purpose", ""),
         tuple(body["bundles"]), body.get("exports", 0), body.get("rows", 0), tuple(body.get("models", ())),
+        body.get("device", ""),
     )  # fmt: skip
 
 

@@ -1,14 +1,15 @@
 """What came back: who exported what, and which erasures were carried out. Taken into the ledger, read from it.
 
 An acknowledgement counts only when the controller of the adopted policy signed it and it names bundles that this ledger
-released, or an erasure request that it made. Invariants: each is taken in once; what is not ours, not signed, or no
-acknowledgement at all changes nothing and is said; the one-month clock (GDPR Art. 12(3)) runs from the day on which the
-request was written.
+released, or an erasure request that it made and the key of ours that signed that. Invariants: each is taken in once;
+what is not ours, not signed, or no acknowledgement at all changes nothing and is said; the one-month clock (GDPR
+Art. 12(3)) runs from the day on which the request was written.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 from base64 import b64decode
 from collections.abc import Iterable
@@ -65,6 +66,7 @@ def take_in(home: Home, clock: Clock, folders: Iterable[str]) -> tuple[int, list
         known = {(one["of"], one["id"], one["by"], tuple(one["bundles"])) for one in entries if one["kind"] == KIND}
         ours = {one["bundle"]: one["segments"] for one in entries if one["kind"] == "released"}
         requests = {one["file"].removesuffix(ERASURE_SUFFIX) for one in entries if one["kind"] == "erasure.requested"}
+        devices = _devices(home)
         taken, refused = 0, []
         for path in _files(folders):
             if controller is None:
@@ -77,7 +79,7 @@ def take_in(home: Home, clock: Clock, folders: Iterable[str]) -> tuple[int, list
                 refused.append(f"{os.path.basename(path)}: {reason}")
                 continue
             mine = tuple(sorted(one for one in found.bundles if one in ours))
-            about_us = found.id in requests if found.kind == "erased" else bool(mine)
+            about_us = found.id in requests and found.device in devices if found.kind == "erased" else bool(mine)
             if not about_us or (found.kind, found.id, found.by, mine) in known:
                 continue
             ledger.append(KIND, **_facts(found, mine, ours))
@@ -133,6 +135,16 @@ def today(clock: Clock) -> str:
 def _controller(home: Home) -> bytes | None:
     signed, _ = policy.active(home)
     return b64decode(signed.controller.public) if signed.controller else None
+
+
+def _devices(home: Home) -> set[str]:
+    """The device keys (hex) that stand in receipts of this home, withdrawn ones too."""
+    found = set()
+    for name in os.listdir(home.receipts) if os.path.isdir(home.receipts) else ():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # what else lies there has none
+            receipt = json.loads(disk.read(os.path.join(home.receipts, name), 1 << 20))
+            found.add(b64decode(receipt["parties"]["subject"]["device"], validate=True).hex())
+    return found
 
 
 def _files(folders: Iterable[str]) -> list[str]:
