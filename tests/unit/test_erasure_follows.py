@@ -372,7 +372,7 @@ def test_a_build_that_died_leaves_nothing_that_erasure_does_not_find(
     out, built = str(tmp_path / "out"), str(tmp_path / "built")
     organisation.export(out, gone.outbox, stays.outbox, form="parquet")
     place, name, times = {
-        "before the rows": (sequences, "_part", 0), "between the rows": (sequences, "_part", 1),
+        "before the rows": (sequences, "_part", 0), "between the rows": (sequences, "parquet_writer", 0),
         "before the name": (os, "rename", 0),
     }[at]  # fmt: skip
 
