@@ -21,6 +21,7 @@ from desktop_logger import sealing
 from desktop_logger.consent import identity
 from desktop_logger.paths import Home
 from desktop_logger.records import attention
+from tests import warm as warming
 from tests.answering import OURS
 from tests.testbed import REMOTE, environment, wait_until
 
@@ -54,6 +55,9 @@ def keep(home: str, kept: str, passphrase: str) -> None:
 class Person:
     """One account's worth of state in a home of its own, on one display (or none)."""
 
+    warm = False
+    """Whether all its commands are forks of a process that has loaded the program (``tests.warm``)."""
+
     def __init__(self, home: str, display: str | None = None) -> None:
         self.home = home
         self.env = environment(display) if display else {k: v for k, v in os.environ.items() if k != "DISPLAY"}
@@ -62,42 +66,40 @@ class Person:
             self.env.pop(name, None)
         if self.env.get("DBUS_SESSION_BUS_ADDRESS") not in OURS:
             self.env.pop("DBUS_SESSION_BUS_ADDRESS", None)
+        warming.begin()
 
     def run(
-        self, *words: str, passphrase: str | None = None, stdin: str | None = None
+        self, *words: str, passphrase: str | None = None, stdin: str = "", warm: bool = False
     ) -> subprocess.CompletedProcess[str]:
-        """One command as a whole process; its passphrase, where given, through a descriptor."""
+        """One command as a whole process, or a ``warm`` one; its passphrase, where given, through a descriptor."""
         if passphrase is None:
-            return subprocess.run(
-                [*LOGGER, *words],
-                env=self.env,
-                capture_output=True,
-                text=True,
-                input=stdin or "",
-                check=False,
-                timeout=180,
-            )
+            return self._command([*words], stdin, warm=warm)
         reading, writing = os.pipe()
         os.write(writing, passphrase.encode() + b"\n")
         os.close(writing)
         try:
-            return subprocess.run(
-                [*LOGGER, *words, "--passphrase-fd", str(reading)],
-                env=self.env, capture_output=True, text=True, input="", check=False, pass_fds=(reading,), timeout=180,
-            )  # fmt: skip
+            return self._command([*words, "--passphrase-fd", str(reading)], stdin, reading, warm=warm)
         finally:
             os.close(reading)
 
-    def ok(self, *words: str, passphrase: str | None = None) -> str:
+    def _command(self, words: list[str], stdin: str, *given: int, warm: bool) -> subprocess.CompletedProcess[str]:
+        if warm or self.warm:
+            return warming.run(words, self.env, stdin, *given)
+        return subprocess.run(
+            [*LOGGER, *words], env=self.env, capture_output=True, text=True, input=stdin, check=False, pass_fds=given,
+            timeout=180,
+        )  # fmt: skip
+
+    def ok(self, *words: str, passphrase: str | None = None, warm: bool = False) -> str:
         """One command that must succeed; returns what it printed."""
-        done = self.run(*words, passphrase=passphrase)
+        done = self.run(*words, passphrase=passphrase, warm=warm)
         assert done.returncode == 0, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         assert "Traceback" not in done.stderr
         return done.stdout
 
     def json(self, *words: str, passphrase: str | None = None) -> Any:
-        """One reporting command, as its JSON object."""
-        return json.loads(self.ok(*words, "--json", passphrase=passphrase))
+        """One reporting command, as its JSON object; asked so often that it is ``warm``."""
+        return json.loads(self.ok(*words, "--json", passphrase=passphrase, warm=True))
 
     def terminal(self, *words: str, rows: int = 40, columns: int = 100) -> pexpect.spawn:
         """One command on a pseudo-terminal."""

@@ -1,4 +1,4 @@
-"""The commands on data as whole processes: what they print, their exit statuses, and what they refuse."""
+"""The commands on data as processes: what they print, their exit statuses, and what they refuse."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
     return person
 
 
+class Warm(Person):
+    warm = True
+
+
 @pytest.fixture
 def person(subject: Subject) -> Person:
-    return Person(subject.home.root)
+    return Warm(subject.home.root)
 
 
 def refused(person: Person, status: int, *words: str, passphrase: str | None = None) -> str:
@@ -57,7 +61,7 @@ def test_inspect_opens_nothing_without_the_passphrase(person: Person, tmp_path: 
     assert "passphrase" in refused(person, 4, "inspect", passphrase=PASSPHRASE[:-1])
     assert "duration" in refused(person, 2, "inspect", "--last", "soon")
     assert "date" in refused(person, 2, "inspect", "--since", "soon")
-    refused(Person(str(tmp_path / "nobody")), 3, "inspect", passphrase=PASSPHRASE)
+    refused(Warm(str(tmp_path / "nobody")), 3, "inspect", passphrase=PASSPHRASE)
     assert not os.path.exists(tmp_path / "nobody")
 
 
@@ -130,7 +134,7 @@ def test_the_ledger_is_readable(person: Person) -> None:
 
 
 def test_nothing_stored_is_nothing_wrong(tmp_path: Path) -> None:
-    nobody = Person(str(tmp_path / "nobody"))
+    nobody = Warm(str(tmp_path / "nobody"))
     assert nobody.json("verify")["ok"]
     assert nobody.ok("ledger") == "there is no ledger yet\n"
     assert "nothing to delete" in nobody.ok("purge", "--all").lower()
@@ -142,7 +146,7 @@ def test_release_as_approved_asks_the_subject(tmp_path: Path, monkeypatch: pytes
     asking = Organisation(str(tmp_path), Clock(), change=[('mode = "cooling-off"', 'mode = "approved"')])
     subject = Subject(str(tmp_path / "home"), asking)
     subject.record()
-    person = Person(subject.home.root)
+    person = Warm(subject.home.root)
     assert [one["state"] for one in person.json("release")["waiting"]] == ["needs approval"]
     assert "needs approval" in person.ok("release")
     shown = person.ok("release", "--preview", "--json", passphrase=PASSPHRASE)
