@@ -25,8 +25,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-LONG = ("guest", "daemon", "ceremony", "live", "service", "organisation", "consent_live", "doctor", "readme", "memory",
-        "demo", "focus", "accounting", "machine", "control_under_fire", "capture_x11")  # fmt: skip
+LONG = ("guest", "daemon", "ceremony", "live", "service", "organisation", "consent_live", "trials", "doctor", "readme",
+        "memory", "demo", "focus", "accounting", "machine", "control_under_fire", "capture_x11")  # fmt: skip
 """The files that take longest begin first, so that no worker is left alone with one of them at the end."""
 
 
