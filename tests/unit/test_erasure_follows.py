@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -450,6 +451,44 @@ def test_what_lies_there_is_rewritten_whoever_says_that_it_was_deleted(
     assert {one["path"] for one in done.exports} == {str(tmp_path / "out"), str(tmp_path / "built")}
     for name in ("out", "built"):
         assert len(session_numbers(tmp_path / name)) == len(before) - 2
+
+
+@pytest.mark.parametrize("kind", ["export", "sequences"])
+def test_what_a_writer_left_when_it_died_goes_too(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, kind: str
+) -> None:
+    gone, stays = two
+    root = tmp_path / "out"
+    organisation.export(str(root), gone.outbox, stays.outbox, form="parquet")
+    if kind == "sequences":
+        sequences.build(str(root), str(tmp_path / "built"))
+        root = tmp_path / "built"
+    left = root / "data" / "g00-00099.parquet.tmp"
+    shutil.copy(root / datasets.part_files(str(root))[0], left)
+    purged(gone)
+    organisation.erase(gone.outbox)
+    assert not left.exists()
+
+
+def test_what_the_lineage_forgets_is_not_in_its_file_either(
+    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, stays = two
+    connect = sqlite3.connect
+
+    def plain(*words: Any, **named: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(*words, **named)
+        made.execute("PRAGMA secure_delete = OFF")  # as SQLite is where a distribution does not change it
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", plain)
+    organisation.export(str(tmp_path / "out"), gone.outbox, stays.outbox)
+    file = Path(lineage.path_of(organisation.folder))
+    told = [fingerprint(one.identity.signer.public).encode() for one in two]
+    assert all(one in file.read_bytes() for one in told)
+    purged(gone)
+    organisation.erase(gone.outbox)
+    assert [one in file.read_bytes() for one in told] == [False, True]
 
 
 def session_numbers(root: Path) -> set[int]:

@@ -63,6 +63,7 @@ def opened(path: str, tables: str = _TABLES) -> Iterator[sqlite3.Connection]:
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"cannot use {path}: {error}", "Make room, or check that the folder is yours.") from None
     try:
+        connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, whatever the library does
         connection.executescript(tables)
         yield connection
         connection.commit()

@@ -44,6 +44,7 @@ class Dropped(NamedTuple):
 def drop(root: str, sessions: AbstractSet[int]) -> Dropped:
     """Take all rows of these sessions out of a dataset's parts. Raises ``IntegrityError`` if one is left."""
     rows, parts = 0, 0
+    folder.tidy(root)
     for name in folder.part_files(root):
         path = os.path.join(root, name)
         if not any(not sessions.isdisjoint(found) for found in _sessions(path)):

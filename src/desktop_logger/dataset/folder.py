@@ -74,6 +74,14 @@ def part_files(root: str) -> list[str]:
     return []
 
 
+def tidy(root: str) -> None:
+    """Remove parts that somebody was writing when they died: rows may lie in them, and no reader looks there."""
+    with suppress(FileNotFoundError):
+        for name in os.listdir(os.path.join(root, "data")):
+            if name.endswith(".tmp"):
+                os.unlink(os.path.join(root, "data", name))
+
+
 def mark_pending(root: str, requests: list[str]) -> None:
     """Note that an erasure waits, here and in what was built from it. A folder that is not there needs no note."""
     coming, seen = [root], set()
