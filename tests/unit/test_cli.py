@@ -13,7 +13,8 @@ import pytest
 import typer
 
 from desktop_logger.cli import door, narrow
-from desktop_logger.cli.app import build
+from desktop_logger.cli.app import build, run
+from desktop_logger.dataset import sequences
 from tests.people import Person
 
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "reference", "command-line.md")
@@ -114,6 +115,21 @@ def test_on_a_terminal_an_error_is_filled_and_in_a_pipe_it_is_one_line(tmp_path:
 )
 def test_a_command_in_an_error_stands_on_one_line_to_be_copied(text: str, shown: str | None) -> None:
     assert narrow.said(text) == (shown or text)
+
+
+def test_after_an_interrupt_nothing_is_promised_that_may_not_be_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sequences, "build", interrupted)
+    assert run(["dataset", "build", "data", "--out", "sequences"]) == 1
+    said = capsys.readouterr().err
+    assert (
+        said
+        == "error: interrupted\nhint: Run the same command again: what was begun is finished then, or begun anew.\n"
+    )
 
 
 @pytest.mark.parametrize(

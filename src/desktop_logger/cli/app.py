@@ -143,9 +143,9 @@ def run(argv: list[str]) -> int:
 
 
 def _left(status: int) -> int:
-    """The exit status of a command that left by itself; Ctrl-C says that nothing was changed."""
+    """The exit status of a command that left by itself."""
     if status == 130:  # typer's, for an interrupt
-        return door.complain(DesktopLoggerError("interrupted; nothing was changed"))
+        return door.complain(DesktopLoggerError("interrupted", door.AGAIN))
     return status
 
 

@@ -52,6 +52,8 @@ def split(
     from desktop_logger.dataset import splitting
     from desktop_logger.inspection.drawing import plural
 
+    from .narrow import hanging
+
     facts = splitting.split(folder, validation, test, seed)
     counts = splitting.counts(facts)
     if as_json:
@@ -59,7 +61,7 @@ def split(
         return
     for name, number in counts.items():
         groups = ", ".join(map(str, facts["split_groups"][name])) or "-"
-        print(f"{name:<11} {plural(number, 'sequence'):>22}, groups {groups}")
+        print(hanging(f"{name:<11} {plural(number, 'sequence'):>22}, groups {groups}", " " * 43))
 
 
 @app.command("card", epilog="Example: desktop-logger dataset card sequences")

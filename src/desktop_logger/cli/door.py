@@ -223,6 +223,10 @@ def _fast(argv: list[str]) -> tuple[str, str | None, bool] | None:
     return None
 
 
+AGAIN = "Run the same command again: what was begun is finished then, or begun anew."
+"""After Ctrl-C. Every command leaves what it changes old or new as a whole, and can be repeated."""
+
+
 def complain(error: DesktopLoggerError) -> int:
     """Print an error as the contract says, and return its exit status: a line each, filled where a person reads it."""
     lines = [f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else [])]
@@ -286,8 +290,7 @@ def _run(argv: list[str]) -> int:
     except DesktopLoggerError as error:
         return complain(error)
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was changed", file=sys.stderr)
-        return 1
+        return complain(DesktopLoggerError("interrupted", AGAIN))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away: nothing to say to nobody
         return 1

@@ -99,8 +99,10 @@ def _receipt(done: Any) -> str:
     from desktop_logger.inspection.drawing import clock as local
     from desktop_logger.inspection.drawing import plural
 
+    from . import narrow
+
     if not done.segments:
-        return "\n".join(done.notes) or "There was nothing to delete."
+        return narrow.lines("\n".join(done.notes)) or "There was nothing to delete."
     lines = [f"deleted {plural(len(done.segments), 'segment')}"]
     if done.since is not None:
         lines[0] += f", recorded between {local(done.since)} and {local(done.until)}"
@@ -109,7 +111,7 @@ def _receipt(done: Any) -> str:
         lines.append(f"Copies of them from before open no more: their key is gone (now epoch {done.kek_epoch}).")
     if done.released:
         lines.append(f"{plural(len(done.released), 'segment')} of them had been released to your organisation.")
-    return "\n".join([*lines, *done.notes])
+    return narrow.lines("\n".join([*lines, *done.notes]))
 
 
 def verify(

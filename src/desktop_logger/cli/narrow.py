@@ -35,14 +35,8 @@ def narrow(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """Each line filled by itself; one that holds a command stays as it is, to be copied."""
-    made: list[str] = []
-    for line in text.splitlines():
-        if "desktop-logger " in line:
-            made.append(line)
-        else:
-            made.extend(_filled(line, " " * (len(line) - len(line.lstrip()))) or [""])
-    return "\n".join(made)
+    """Each line filled by itself; a command in it stands on one line, to be copied."""
+    return "\n".join(said(line, " " * (len(line) - len(line.lstrip()))) for line in text.splitlines())
 
 
 def hanging(text: str, indent: str) -> str:
@@ -50,10 +44,10 @@ def hanging(text: str, indent: str) -> str:
     return "\n".join(_filled(text, indent))
 
 
-def said(text: str) -> str:
+def said(text: str, indent: str = "  ") -> str:
     """One sentence for a terminal, filled; a command to copy out of it stands on one line, however long."""
     kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)
-    return hanging(kept, "  ").replace("\0", " ")
+    return hanging(kept, indent).replace("\0", " ")
 
 
 def _filled(text: str, indent: str) -> list[str]:

@@ -72,7 +72,7 @@ def erase(  # noqa: PLR0917 - one parameter an option, which typer reads by name
 
 
 def ledger(directory: Dir, as_json: Json = False) -> None:
-    """Read who registered, exported and erased what, on which day."""
+    """Read who registered, exported and erased what, on which day; `by` is the start of a key's fingerprint."""
     from desktop_logger.admin.folder import Folder
 
     book = Folder(directory).ledger
@@ -81,7 +81,7 @@ def ledger(directory: Dir, as_json: Json = False) -> None:
         print(json.dumps({"head": book.head(), "entries": entries}))
         return
     for one in entries:
-        print(hanging(f"{one['seq']:>4} {one['day']}  {one['kind']:<15} {_detail(one)}".rstrip(), " " * 33))
+        print(hanging(f"{one['seq']:>4} {one['day']}  {one['kind']:<15} by {one['who'][:9]}  {_detail(one)}", " " * 33))
 
 
 def verify(directory: Dir, as_json: Json = False) -> None:

@@ -140,7 +140,7 @@ def unwritable(path: str, error: OSError) -> Unavailable:
     """An error of the system while writing a dataset, in words."""
     return Unavailable(
         f"cannot write {path}: {error.strerror or 'the system refused'}",
-        "Make room, or choose a folder that is yours; then run the same command again: it goes on where it stopped.",
+        "Make room, or choose a folder that is yours; then run the same command again.",
     )
 
 
