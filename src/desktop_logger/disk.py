@@ -42,6 +42,21 @@ def new_place(path: str) -> str:
     return path
 
 
+def remove_all(path: str) -> None:
+    """Remove a folder of ours with everything below it, or the link that somebody put in its place.
+
+    Raises ``Unavailable`` where something is still there: what is made anew must not go where a link leads.
+    """
+    import shutil
+
+    with suppress(OSError):
+        if os.path.islink(path):
+            os.unlink(path)
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.lexists(path):
+        raise Unavailable(f"{path} is in the way and cannot be removed", "Choose a place in a folder that is yours.")
+
+
 def need_folder_above(path: str) -> None:
     """Raise ``UsageError`` unless the folder that something is to be made in is there: a slip makes no new tree."""
     if not os.path.isdir(above := os.path.dirname(os.path.abspath(path))):

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import resource
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from desktop_logger.admin import books, lineage, opening, tasks
 from desktop_logger.admin.export import Order, Report
 from desktop_logger.admin.export import export as exporting
 from desktop_logger.admin.ledger import Ledger
+from desktop_logger.dataset import sequences
 from desktop_logger.errors import Refused, Unavailable, Unreadable, UsageError
 from desktop_logger.inspection import own
 from desktop_logger.inspection.rows import EXPORT_FIELDS, FIELDS
@@ -193,12 +195,13 @@ def test_somebody_unregistered_a_stranger_and_damage_are_refused_and_stop_nobody
     assert "not addressed" in found["stranger.bundle"]
     assert "truncated" in found["short.bundle"]
     assert "altered" in found["altered.bundle"]
-    assert "first bytes" in found["newer.bundle"]
+    assert "another format version" in found["newer.bundle"]
+    assert "first bytes" in found["empty.bundle"]
     assert found["pipe.bundle"] == found["link.bundle"] == "not a plain file"
     assert "refused 10:" in report.lines()
     assert all(line.isprintable() for line in report.lines())
     hints = [line for line in report.lines() if line.startswith("hint: ")]
-    assert "hint: A newer version may read it." in hints
+    assert "hint: Update desktop-logger here." in hints
     assert any("admin subjects add" in line for line in hints)
     assert len(set(hints)) == len(hints)
     assert bare(dataset_rows(tmp_path / "out"), *LINEAGE) == bare(as_admin(subject), "segment")
@@ -385,6 +388,38 @@ def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(
     assert parts_of(out)[0].read_bytes() == written
 
 
+def test_a_link_in_the_place_of_the_draft_leads_no_row_away(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    subject.record()
+    subject.release()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("out", "built"):
+        (tmp_path / f"{name}.partial").symlink_to(elsewhere)
+    organisation.export(str(tmp_path / "out"), subject.outbox, form="parquet")
+    sequences.build(str(tmp_path / "out"), str(tmp_path / "built"))
+    assert os.listdir(elsewhere) == []
+    for name in ("out", "built"):
+        assert not (tmp_path / name).is_symlink()
+        assert not (tmp_path / f"{name}.partial").is_symlink()
+
+
+def test_the_command_in_a_hint_can_be_copied_as_it_stands(
+    subject: Subject, organisation: Organisation, tmp_path: Path
+) -> None:
+    subject.record()
+    subject.release()
+    organisation.export(str(tmp_path / "out"), subject.outbox)
+    store.purge(subject.home, subject.clock, [one.id for one in store.segments(subject.home)])
+    boxes = (str(tmp_path / "h*" / "outbox"), subject.outbox)
+    with pytest.raises(Refused) as refused:
+        organisation.export(str(tmp_path / "new"), *boxes)
+    words = shlex.split(str(refused.value.hint).removeprefix("Run: desktop-logger "))
+    assert words == ["admin", "erase", "--dir", organisation.folder.root, "--from", boxes[0], "--from", boxes[1]]
+    assert f"'{boxes[0]}'" in str(refused.value.hint)  # a shell would give the command one folder of several
+
+
 def method(crash: CrashAt) -> Any:
     def called(*words: Any, **named: Any) -> Any:
         return crash(*words, **named)
@@ -535,6 +570,10 @@ def test_a_published_dataset_needs_the_policys_group(tmp_path: Path, organisatio
         "the policy asks for at least 5 people in a published dataset; here: 4"
     }
     order = order._replace(sources=tuple(boxes), out=str(tmp_path / "enough"))
+    ours = order._replace(out=str(tmp_path / "ours"), published=False)
+    assert exporting(organisation.folder, organisation.keys, ours, organisation.clock).subjects == 5
+    with pytest.raises(Refused, match="is not this export"):  # whose card says that it is not for others
+        exporting(organisation.folder, organisation.keys, ours._replace(published=True), organisation.clock)
     assert exporting(organisation.folder, organisation.keys, order, organisation.clock).subjects == 5
     assert json.loads((tmp_path / "enough" / "card.json").read_text())["published"]
     # and it needs it for as long as it is there

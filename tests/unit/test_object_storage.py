@@ -164,7 +164,7 @@ def test_what_is_there_is_never_overwritten_and_a_bad_object_stops_nothing(
     assert places.read(f"{bucket}/c/taken/mine.txt", 10) == b"mine"
     report = organisation.export(f"{bucket}/c/data", box)
     assert report.sessions == 2
-    assert [one.reason for one in report.refused] == ["not a bundle of this format (unknown first bytes)"]
+    assert [one.reason for one in report.refused] == ["not a bundle (unknown first bytes)"]
 
 
 @needed

@@ -68,7 +68,7 @@ class Books:
         self._kek = Kek.generate()
         state = json.dumps([*wanted])
         kept = dict(self.db.execute("SELECT name, value FROM meta"))
-        if kept.get("wanted") != state or not places.exists(draft):
+        if kept.get("wanted") != state or not places.exists(draft) or os.path.islink(draft):
             for table in ("meta", "bundles", "parts"):
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own three names
             places.remove_all(draft)

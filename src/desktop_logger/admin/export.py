@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -153,7 +154,7 @@ def _carried_out(  # noqa: PLR0917 - one caller
     if waiting := lineage.affected(folder, known):
         raise Refused(
             f"{len(waiting)} export(s) hold rows that people asked to erase: nothing is opened before that is done",
-            f"Run: desktop-logger admin erase --dir {folder.root} --from {order.sources[0]}",
+            f"Run: desktop-logger admin erase {shlex.join(['--dir', folder.root, *_from(order.sources)])}",
         )
     today = day(clock.now())
     wanted = Wanted(places.absolute(order.out), order.purpose, order.form, demo, order.published, order.profile)
@@ -233,6 +234,11 @@ def _carried_out(  # noqa: PLR0917 - one caller
         )  # fmt: skip
 
 
+def _from(sources: tuple[str, ...]) -> Iterator[str]:
+    for one in sources:
+        yield from ("--from", one)
+
+
 def _chunks(paths: Iterator[str]) -> Iterator[list[str]]:
     some: list[str] = []
     for path in paths:
@@ -248,9 +254,10 @@ def _same(order: Order, work: Books) -> str:
     """The id of the export that is at ``out`` already, if it is this one. Raises ``Refused`` for anything else."""
     try:
         if places.is_remote(order.out):
-            made = str(json.loads(places.read(f"{places.absolute(order.out)}/card.json", 4 << 20))["export"])
+            facts = json.loads(places.read(f"{places.absolute(order.out)}/card.json", 4 << 20))
         else:
-            made = str(read_card(order.out)["export"])
+            facts = read_card(order.out)
+        made = str(facts["export"]) if facts["published"] == order.published else ""
     except (UsageError, KeyError, ValueError, FileNotFoundError):
         made = ""
     if not work.is_export(made):

@@ -9,7 +9,6 @@ nothing is removed outside the prefix that is named.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -128,7 +127,7 @@ def remove(path: str) -> None:
 def remove_all(folder: str) -> None:
     """A folder or prefix of ours with everything below it."""
     if not is_remote(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+        disk.remove_all(folder)
         return
     store = _at(folder)[0]
     for key in list(_keys(folder)):

@@ -17,10 +17,11 @@ read; nothing here does I/O or knows a store.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any, NamedTuple
 
-from desktop_logger.errors import IntegrityError, Unreadable
+from desktop_logger.errors import IntegrityError, OtherVersion, Unreadable
 from desktop_logger.sealing import (
     LABEL,
     SIGNATURE_BYTES,
@@ -36,6 +37,7 @@ from desktop_logger.sealing import (
 from .checks import canonical_object, canonical_value, check_keys, unhex
 
 MAGIC = b"desktop-logger bundle 1\n"
+_OTHER = re.compile(rb"desktop-logger bundle [0-9]{1,9}\n")
 VERSION = 1
 FIRST = "0" * 64
 SUFFIX = ".bundle"
@@ -116,7 +118,9 @@ def parse(data: bytes) -> Bundle:
     if len(data) > FILE_LIMIT:
         raise IntegrityError("the bundle is larger than a bundle can be")
     if not data.startswith(MAGIC):
-        raise IntegrityError("not a bundle of this format (unknown first bytes)", "A newer version may read it.")
+        if _OTHER.match(data):
+            raise OtherVersion("a bundle of another format version", "Update desktop-logger here.")
+        raise IntegrityError("not a bundle (unknown first bytes)")
     start = len(MAGIC) + _LENGTH.size
     if len(data) < start:
         raise IntegrityError("the bundle is truncated in its first bytes")

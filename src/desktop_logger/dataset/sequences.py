@@ -88,7 +88,7 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
     seen = Seen() if deduplicate else None
     folder.discard_draft(export, out)  # of a build that was interrupted
     draft = folder.draft_of(out)
-    shutil.rmtree(draft, ignore_errors=True)
+    disk.remove_all(draft)
     try:
         try:
             os.makedirs(os.path.join(draft, "data"), 0o700)
