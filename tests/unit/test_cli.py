@@ -13,8 +13,7 @@ import pytest
 import typer
 
 from desktop_logger.cli import door, narrow
-from desktop_logger.cli.app import build, run
-from desktop_logger.dataset import sequences
+from desktop_logger.cli.app import build
 from tests.people import Person
 
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "reference", "command-line.md")
@@ -117,19 +116,17 @@ def test_a_command_in_an_error_stands_on_one_line_to_be_copied(text: str, shown:
     assert narrow.said(text) == (shown or text)
 
 
-def test_after_an_interrupt_nothing_is_promised_that_may_not_be_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sequences, "build", interrupted)
-    assert run(["dataset", "build", "data", "--out", "sequences"]) == 1
-    said = capsys.readouterr().err
-    assert (
-        said
-        == "error: interrupted\nhint: Run the same command again: what was begun is finished then, or begun anew.\n"
+def test_after_an_interrupt_nothing_is_promised_that_may_not_be_so(tmp_path: Path) -> None:
+    program = (
+        "import signal, sys\nfrom desktop_logger.cli import door\nfrom desktop_logger.dataset import sequences\n"
+        "sequences.build = lambda *words, **named: signal.raise_signal(signal.SIGINT)\n"
+        "sys.argv[1:] = ['dataset', 'build', 'data', '--out', 'sequences']\nsys.exit(door.main())"
     )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "error: interrupted", "hint: Run the same command again: what was begun is finished then, or begun anew.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
