@@ -6,6 +6,7 @@ import json
 import os
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,16 @@ def test_the_books_keep_nothing_of_a_bundle_in_memory(tmp_path: Path, monkeypatc
     )
     accepted = opening.accept(path, expected)
     sent: list[int] = []
+    steps: dict[int, int] = {}
 
     class Counting(Sender):
         def _put(self, place: str | None, data: bytes, what: str) -> None:
             assert (bool(place), bool(what)) == (True, True)
             sent.append(len(json.loads(data)["bundles"]))
+
+    def stepped(number: int) -> int:
+        steps[number] = steps.get(number, 0) + 1
+        return 0
 
     def exported(number: int) -> None:
         out = str(tmp_path / f"out{len(sent)}")
@@ -69,9 +75,11 @@ def test_the_books_keep_nothing_of_a_bundle_in_memory(tmp_path: Path, monkeypatc
                 before = digest
             assert (work.refuse_forks(known, refused), len(refused)) == ([], 0)
             work.settle()
+            work.db.set_progress_handler(partial(stepped, number), 10)
             for job in work.jobs():
                 written = [(each.digest, 0, 5) for each in job.bundles]
                 assert not work.done(Done(job.part, written, [], tally))
+            work.db.set_progress_handler(None, 0)
             assert work.count("rows = 5") == number
             work.keep_lineage(1)
             assert work.digest() == lineage.digest(one.folder, work.export)
@@ -82,6 +90,8 @@ def test_the_books_keep_nothing_of_a_bundle_in_memory(tmp_path: Path, monkeypatc
 
     assert bytes_a_piece(exported) < BYTES
     assert sum(sent) == 2 * FEW + MANY
+    # nor is more looked at for each job when there are more of them (FEW were done twice)
+    assert steps[MANY] / MANY < 1.05 * steps[FEW] / (2 * FEW)
 
 
 def test_a_folder_of_bundles_that_are_refused_is_listed_without_being_kept(

@@ -188,11 +188,12 @@ class Books:
         names = ("digest", "path", "segment", "stream", "state", "profile", "carried", "receipt", "terms", "keys",
                  "session", "grp")  # fmt: skip
         for group in range(SPLIT_GROUPS):
+            last = -1
             while True:
                 rows = self.db.execute(
-                    f"SELECT {', '.join(names)} FROM bundles WHERE grp = ? AND part IS NULL AND fresh = 1"  # noqa: S608
-                    " ORDER BY session LIMIT ?",
-                    (group, BUNDLES_A_PART),
+                    f"SELECT {', '.join(names)} FROM bundles WHERE grp = ? AND session > ? AND part IS NULL"  # noqa: S608
+                    " AND fresh = 1 ORDER BY session LIMIT ?",
+                    (group, last, BUNDLES_A_PART),
                 ).fetchall()
                 if not rows:
                     break
@@ -200,6 +201,7 @@ class Books:
                 numbers[group] = number + 1
                 part = part_name(group, number, self.wanted.form)
                 found = [dict(zip(names, row, strict=True)) for row in rows]
+                last = found[-1]["session"]
                 self.db.executemany(
                     "UPDATE bundles SET part = ? WHERE digest = ?", ((part, one["digest"]) for one in found)
                 )
