@@ -26,7 +26,7 @@ from desktop_logger.errors import Unavailable, UsageError
 
 ENGINES = ("local", "ray")
 MOST_WORKERS = 3
-"""Each holds a row group and the libraries, some 115 MB: with more, memory would grow beyond what is promised."""
+"""Each holds a row group and the libraries, some 100 MB: more would come too near to what is promised."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
