@@ -287,10 +287,17 @@ def coarse(records: bytes) -> bytes:
     def log(name: str, which: Array, cap: str) -> None:
         rows[name][which] = np.minimum(buckets(rows[name][which].astype(np.int64), 2), caps[cap])
 
+    def log_keys(typing: Array) -> None:
+        keys = rows["a"][typing].astype(np.int64) + rows["b"][typing]
+        rows["a"][typing] = np.minimum(buckets(keys, 2), caps["n_text"])
+
+    typing, veiled = kind == TYPING, kind == TYPING | COARSE_FORM
     log("d", plain, "gap")
     log("c", plain, "duration")
-    log("a", kind == TYPING, "n_text")
-    log("b", kind == TYPING, "n_edit")
+    log_keys(typing)
+    rows["a"][veiled] = np.maximum(rows["a"][veiled], rows["b"][veiled])
+    for name in "bc":
+        rows[name][typing | veiled] = 0
     log("a", np.isin(kind, (CLICK, SCROLL, TARGET)), "n")
     for name in "ab":
         cells = rows[name][kind == STROKE].astype(np.int64)

@@ -32,9 +32,9 @@ from .runs import Runs
 _SECONDS = COARSE.grid_ms // BURSTS.grid_ms
 _TICKS = BURSTS.grid_ms // EVENTS.grid_ms
 _BITS = U32.bit_length() + 1
-_SINCE, _DURATION, _TEXT, _EDIT, _N, _CELLS = (
+_SINCE, _DURATION, _TEXT, _N, _CELLS = (
     tuple(min(bits, CAPS[quantity]) for bits in range(_BITS))
-    for quantity in ("gap", "duration", "n_text", "n_edit", "n", "cells")
+    for quantity in ("gap", "duration", "n_text", "n", "cells")
 )
 """The bucket of a number by its bit length (``profiles.bucket``, looked up: this runs for every record)."""
 
@@ -49,6 +49,9 @@ def _cells(field: int) -> int:
 def bucketed(records: bytes, form: int = 0, grid: int = 1) -> bytes:
     """Records of ``bursts`` as records of ``coarse``, one for one; those in ``coarse`` form only lose their mark.
 
+    Of a run of typing the number of keys is left, corrections among them, and no duration: neither how fast somebody
+    types nor how much they correct (ADR 0042). A record in ``coarse`` form from before that loses both here too.
+
     ``form`` is a mark for all of them, ``grid`` how many ticks of the stream that they go to are one of ``coarse``.
     """
     out = bytearray()
@@ -58,8 +61,7 @@ def bucketed(records: bytes, form: int = 0, grid: int = 1) -> bytes:
         if kind == KEY:
             out += pack(minute, KEY | form, code, a, 0, 0, _SINCE[d.bit_length()])
         elif kind == TYPING:
-            text, edit = _TEXT[a.bit_length()], _EDIT[b.bit_length()]
-            out += pack(minute, TYPING | form, 0, text, edit, _DURATION[c.bit_length()], _SINCE[d.bit_length()])
+            out += pack(minute, TYPING | form, 0, _TEXT[(a + b).bit_length()], 0, 0, _SINCE[d.bit_length()])
         elif kind == STROKE:
             x, y = _cells(a), _cells(b)
             out += pack(minute, STROKE | form, 0, x, y, _DURATION[c.bit_length()], _SINCE[d.bit_length()])
@@ -67,6 +69,8 @@ def bucketed(records: bytes, form: int = 0, grid: int = 1) -> bytes:
             out += pack(minute, FOCUS | form, code, 0, 0, 0, _SINCE[d.bit_length()])
         elif kind == GAP:
             out += pack(minute, GAP | form, code, 0, 0, 0, d)
+        elif kind == TYPING | COARSE_FORM:
+            out += pack(minute, TYPING | form, 0, max(a, b), 0, 0, d)
         elif kind >= COARSE_FORM or kind == TASK:
             out += pack(minute, kind & ~COARSE_FORM | form, code, a, b, c, d)
         else:
