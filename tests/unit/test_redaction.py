@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_logger.errors import Refused
+from desktop_logger.leakage import twin
 from desktop_logger.records.classes import (
     Button,
     Category,
@@ -220,16 +221,30 @@ def test_a_run_longer_than_a_field_is_cut_and_nothing_is_lost() -> None:
 def test_coarse_is_bursts_in_buckets() -> None:
     events = [*(key(130_000 + 100 * n) for n in range(40)), move(200_000, -640, 64), click(200_100)]
     assert made(events, COARSE) == [
-        (2, TYPING, 0, 6, 0, 2, 5),  # 40 keys, 3 s, a gap of 130 s
+        (2, TYPING, 0, 6, 0, 0, 5),  # 40 keys, a gap of 130 s, and not that they took 3 s
         (3, STROKE, 0, 0x10000 - 4, 1, 0, 5),
         (3, CLICK, Button.LEFT, 1, 0, 0, 0),
     ]
 
 
+def test_coarse_tells_neither_speed_nor_corrections() -> None:
+    typed = [key(n * 100, EDIT if n % 5 == 4 else TEXT) for n in range(40)]
+    slowly = [key(n * 1500) for n in range(40)]
+    assert made(typed, COARSE) == made(slowly, COARSE) == [(0, TYPING, 0, bucket(40, CAPS["n_text"]), 0, 0, 0)]
+    assert made(typed, BURSTS) != made(slowly, BURSTS)
+
+
+def test_a_veiled_record_from_before_loses_speed_and_corrections_too() -> None:
+    before = RECORD.pack(60, TYPING | COARSE_FORM, 0, 2, 3, 4, 5)
+    after = RECORD.pack(1, TYPING, 0, 3, 0, 0, 5)
+    assert coarsen(Redacted(before), BURSTS, COARSE) == after
+    assert twin.coarse(before) == after
+
+
 def test_no_bucket_exceeds_its_cap() -> None:
     events = [*(key(n) for n in range(9000)), *(key(9000 + n, EDIT) for n in range(900)), move(900_000, 32767 * 4)]
     typing, stroke = made(events, COARSE)
-    assert typing[3:5] == (CAPS["n_text"], CAPS["n_edit"])
+    assert typing[3:5] == (CAPS["n_text"], 0)
     assert stroke[3] == CAPS["cells"]
     assert stroke[6] == CAPS["gap"]
 

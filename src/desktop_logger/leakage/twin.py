@@ -49,7 +49,7 @@ class Form(NamedTuple):
     """0: numbers as they are; 2: log2 buckets, 4: log4 buckets."""
     time_base: float = 0
     """The same for duration and gap, where theirs are wider; 0: as the others."""
-    caps: tuple[int, int, int, int] = (CAPS["n_text"], CAPS["n_edit"], CAPS["duration"], CAPS["gap"])
+    caps: tuple[int, int, int, int] = (CAPS["n_text"], 3, CAPS["duration"], CAPS["gap"])
     """Highest bucket of n_text, n_edit, duration and gap."""
     edits: bool = True
     """Whether corrections are counted apart from text."""

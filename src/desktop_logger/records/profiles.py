@@ -55,7 +55,7 @@ SEGMENT_S = 600
 SEGMENT_BYTES = 1 << 20
 """A segment is closed after this time or size, whichever comes first."""
 
-CAPS = {"n_text": 8, "n_edit": 3, "n": 5, "duration": 6, "gap": 5, "cells": 5, "seconds": 12}
+CAPS = {"n_text": 8, "n": 5, "duration": 6, "gap": 5, "cells": 5, "seconds": 12}
 """``coarse``: highest log2 bucket of each quantity. Bucket of n is the bit length of n, capped."""
 
 TASKS = 64
