@@ -229,7 +229,7 @@ def test_coarse_is_bursts_in_buckets() -> None:
 
 def test_coarse_tells_neither_speed_nor_corrections() -> None:
     typed = [key(n * 100, EDIT if n % 5 == 4 else TEXT) for n in range(40)]
-    slowly = [key(n * 1500) for n in range(40)]
+    slowly = [key(n * 1000) for n in range(40)]
     assert made(typed, COARSE) == made(slowly, COARSE) == [(0, TYPING, 0, bucket(40, CAPS["n_text"]), 0, 0, 0)]
     assert made(typed, BURSTS) != made(slowly, BURSTS)
 
