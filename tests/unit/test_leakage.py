@@ -317,7 +317,7 @@ def test_too_little_memory_for_a_network_is_said_as_such() -> None:
 
 @pytest.mark.parametrize("profile", [BURSTS, COARSE], ids=lambda one: one.name)
 def test_the_vectorised_twin_makes_the_products_records(profile: object) -> None:
-    form = twin.BURSTS if profile is BURSTS else twin.BURSTS._replace(base=2)
+    form = twin.BURSTS if profile is BURSTS else twin.BURSTS._replace(base=2, edits=False, lasting=False)
     for one in synthetic.writers(6, 700, seed=5, edits=0.3):
         fine = product.records(one.times, one.symbols, EVENTS)
         theirs = product.records(one.times, one.symbols, profile)  # type: ignore[arg-type]

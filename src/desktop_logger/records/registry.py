@@ -97,13 +97,10 @@ def _time(record: str, scope: str, *profiles: str) -> Field:
     )  # fmt: skip
 
 
-_NONE = "always 0"
-
-
-def _duration(record: str, scope: str, coarse: tuple[int, str] = (7, "log2 bucket of seconds")) -> Field:
+def _duration(record: str, scope: str, coarse: int = 7, more: str = "") -> Field:
     return Field(
-        record, "duration", scope, "c", "From the first to the last input of the run.", "see how long things take",
-        TIME, {RUNS: _U16, LOG: coarse[0]}, {RUNS: "1 s", LOG: coarse[1]},
+        record, "duration", scope, "c", f"From the first to the last input of the run.{more}", "see how long things take",
+        TIME, {RUNS: _U16, LOG: coarse}, {RUNS: "1 s", LOG: "log2 bucket of seconds"},
     )  # fmt: skip
 
 
@@ -153,8 +150,8 @@ FIELDS = (
     Field("typing", "n_text", "keyboard", "a", "Number of text keys in the run.", "see how much typing a task needs",
           AMOUNT, {RUNS: _U16, LOG: 9}, {RUNS: "1", LOG: "log2 bucket, edit keys included"}),
     Field("typing", "n_edit", "keyboard", "b", "Number of backspace and delete keys in the run.",
-          "see how much correcting a task needs", AMOUNT, {RUNS: _U16, LOG: 1}, {RUNS: "1", LOG: _NONE}),
-    _duration("typing", "keyboard", (1, _NONE)),
+          "see how much correcting a task needs", AMOUNT, {RUNS: _U16, LOG: 1}, {RUNS: "1", LOG: "always 0"}),
+    _duration("typing", "keyboard", 1, " Under `coarse` always 0."),
     _gap("typing", "keyboard"),
     _time("click", "pointer", FINE, RUNS, LOG),
     Field("click", "button", "pointer", "code", "Which button.", "see which buttons a task needs", WHAT,
