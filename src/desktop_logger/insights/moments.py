@@ -237,7 +237,8 @@ def known(profiles: set[str], scopes: set[str]) -> dict[str, Any]:
     if "coarse" in profiles:
         cannot.append(
             "coarse (also where nobody could tell whether a field is secret) keeps powers of two: numbers are at least "
-            "what is shown, text keys include corrections, which are not told apart, and a pause may have been spent with the mouse"
+            "what is shown, text keys include corrections, which are not told apart, and a pause "
+            "may have been spent with the mouse"
         )
     cannot.append("which command a menu item, button or tab stands for is never recorded; nor is any name or place")
     return {"profiles": sorted(profiles), "scopes": sorted(scopes), "cannot_tell": cannot}

@@ -99,7 +99,8 @@ def _time(record: str, scope: str, *profiles: str) -> Field:
 
 def _duration(record: str, scope: str, coarse: int = 7, more: str = "") -> Field:
     return Field(
-        record, "duration", scope, "c", f"From the first to the last input of the run.{more}", "see how long things take",
+        record, "duration", scope, "c", "From the first to the last input of the run." + more,
+        "see how long things take",
         TIME, {RUNS: _U16, LOG: coarse}, {RUNS: "1 s", LOG: "log2 bucket of seconds"},
     )  # fmt: skip
 
