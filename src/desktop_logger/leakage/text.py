@@ -11,7 +11,8 @@ part left when the attacker is told where they stood.
 
 What each profile shows: ``events`` the class and the time (20 ms) of each press; ``bursts`` how many text and edit
 keys each run had and where Enter stood; ``coarse`` the log2 bucket of all keys of a run together; ``counts``
-the noisy numbers of a minute. In the attacker's favour: the moment when a run ended, and that a held short run stood where it did.
+the noisy numbers of a minute. In the attacker's favour: the moment when a run ended, and that a held short run stood
+where it did.
 """
 
 from __future__ import annotations
