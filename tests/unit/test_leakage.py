@@ -33,6 +33,7 @@ from desktop_logger.leakage import (
     report,
     synthetic,
     text,
+    traits,
     twin,
     utility,
     volunteers,
@@ -124,10 +125,25 @@ def test_coarser_profiles_tell_less_of_the_text() -> None:
     _, test, model, _, people = taught(0)
     one = test[0]
     fine = text.per_press(one, model, [text.class_mask(kind) for kind in one.classes], None).sum()
-    runs, logs = (text.per_run(one, model, buckets=buckets) for buckets in (False, True))
+    runs, logs = (text.per_run(one, model, edits=edits) for edits in (True, False))
     counts = text.per_minute(one, people[0].times[:250], model, [0] * 500)
     assert fine > runs > logs > 0
     assert counts < runs
+
+
+def test_what_is_left_of_speed_under_coarse_is_looked_for_in_its_minutes() -> None:
+    times = [0, *(50_000 + 1000 * n for n in range(30)), *(82_000 + 100 * n for n in range(30))]
+    clocked = product.with_clock(product.records(times, ["\n", *["a"] * 60], COARSE))
+    assert clocked[:, product.DURATION].tolist() == [0, 1, 0]  # Enter, and a run that began in the minute before
+    assert product.lasting(clocked)[1] == 60 - 2.5  # less a pause of 2 or 3 s
+    assert np.isnan(product.lasting(clocked)[[0, 2]]).all()  # a pause of 16 s or more; and the last
+    each = {}
+    for pause in (100, 1000):
+        starts = [run * (40 * pause + 2500) for run in range(90)]
+        times = [start + n * pause for start in starts for n in range(40)]
+        each[pause] = traits.features(product.records(times, ["a"] * len(times), COARSE), "coarse")[-1]
+    assert 0.05 < each[100] < 0.2
+    assert 0.5 < each[1000] < 1.5
 
 
 # --- words and passwords --------------------------------------------------------------------------------------
@@ -163,6 +179,17 @@ def test_a_password_is_ranked_by_what_each_profile_shows() -> None:
     assert mean["bursts"] == pytest.approx(mean["length"])  # a run of its own shows the length, and nothing else
     assert mean["bursts"] > mean["coarse"] > mean["counts"]
     assert mean["counts"] < 0.3
+
+
+def test_who_leaves_out_the_true_password_gains_nothing() -> None:
+    listed = guessing.List([f"word{n:03}" for n in range(64)])
+    everything, nothing = np.zeros(64), np.full(64, -np.inf)
+    without = np.where(np.arange(64) % 8 == 7, 0.0, -np.inf)
+    only = np.where(np.arange(64) == 40, 0.0, -np.inf)
+    assert listed.bits_off(40, only) == pytest.approx(np.log2(41))
+    assert listed.bits_off(40, everything) == listed.bits_off(40, nothing) == 0
+    assert listed.bits_off(40, without) == pytest.approx(np.log2(41) - np.log2(8 + 40 - 5 + 1))
+    assert listed.bits_off(0, without) == pytest.approx(-np.log2(9))
 
 
 def test_a_password_that_typing_follows_shows_less_of_its_length() -> None:
@@ -317,7 +344,7 @@ def test_too_little_memory_for_a_network_is_said_as_such() -> None:
 
 @pytest.mark.parametrize("profile", [BURSTS, COARSE], ids=lambda one: one.name)
 def test_the_vectorised_twin_makes_the_products_records(profile: object) -> None:
-    form = twin.BURSTS if profile is BURSTS else twin.BURSTS._replace(base=2, edits=False, lasting=False)
+    form = twin.BURSTS if profile is BURSTS else frontier.COARSE
     for one in synthetic.writers(6, 700, seed=5, edits=0.3):
         fine = product.records(one.times, one.symbols, EVENTS)
         theirs = product.records(one.times, one.symbols, profile)  # type: ignore[arg-type]
@@ -419,8 +446,10 @@ def test_what_the_search_changes_is_what_it_says() -> None:
     rows, known_by = chaff(plain, chance)
     assert len(rows) == 2 * len(plain)
     assert (np.diff(known_by) >= 0).all()
-    bare = frontier.made(one.times, one.symbols, frontier.VARIANTS["coarse, no duration"], chance)
-    assert not bare[:, product.DURATION].any()
+    bare = frontier.made(one.times, one.symbols, frontier.VARIANTS["coarse"], chance)
+    assert not bare[:, [product.B, product.DURATION]].any()
+    told = frontier.made(one.times, one.symbols, frontier.VARIANTS["coarse, duration and corrections told"], chance)
+    assert (told[:, [product.B, product.DURATION]].max(0) > 0).all()
     joined = frontier.made(one.times, one.symbols, frontier.VARIANTS["coarse, Enter in runs"], chance)
     assert len(joined) < len(plain)
 
@@ -431,11 +460,11 @@ def test_the_search_says_what_a_variant_costs() -> None:
         for name, profile in (("bursts", BURSTS), ("coarse", COARSE)):
             off = frontier.pauses_off(people, frontier.VARIANTS[name], least)
             assert off == pytest.approx(utility.pause_error(people, profile, least))
-    assert np.isnan(frontier.pauses_off(people, frontier.VARIANTS["coarse, no times"], 2))
+    assert np.isnan(frontier.pauses_off(people, frontier.VARIANTS["coarse, no gap"], 2))
     key, minute = frontier.bits(people, frontier.VARIANTS["coarse"])
-    assert 0 < frontier.bits(people, frontier.VARIANTS["coarse, no duration"])[0] < key
+    assert 0 < key < frontier.bits(people, frontier.VARIANTS["coarse, corrections told"])[0]
     assert frontier.bits(people, frontier.VARIANTS["bursts"])[1] > minute
-    wide = frontier.made(*people[0], frontier.VARIANTS["coarse, times log16"], np.random.default_rng(1))
+    wide = frontier.made(*people[0], frontier.VARIANTS["coarse, gap log16"], np.random.default_rng(1))
     fine = frontier.made(*people[0], frontier.VARIANTS["bursts"], np.random.default_rng(1))
     steps = {0: {0}, 1: set(range(1, 16)), 2: set(range(16, 256)), 3: set(range(256, 4096))}
     assert all(was in steps[now] for now, was in zip(wide[:, product.GAP], fine[:, product.GAP], strict=True))
@@ -447,7 +476,7 @@ def test_a_variant_that_does_not_exist_is_named_with_those_near_it(capsys: pytes
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "error: no variant is called 'coarse, duration'",
-        "hint: Such as: coarse, no duration; coarse, duration to 4 s; coarse, no duration, low caps",
+        "hint: Such as: coarse, duration told; bursts, no duration; coarse, corrections told",
     ]
     assert frontier.main(["--write", "coarse"]) == 2
     assert "--quick" in capsys.readouterr().err

@@ -39,6 +39,8 @@ from .text import pause_bins
 
 Array = np.ndarray[Any, Any]
 PROFILES = (EVENTS, BURSTS, COARSE, COUNTS)
+_TRIED_LAST = -1000.0
+"""log2 of how likely a word is whose length the records exclude: after all others, but tried."""
 
 
 def pauses(writer: Typing) -> dict[tuple[int, int], list[int]]:
@@ -75,6 +77,14 @@ class List:
             if 6 <= len(word) <= 10 and word.isascii() and word.isalpha() and word.islower()
         ]
         self._letters: dict[int, tuple[Array, Array]] = {}
+
+    def bits_off(self, number: int, agreement: Array) -> float:
+        """Bits that an attacker gains who weighs the list by ``agreement`` (log2); ``number``: the true password.
+
+        Words that do not agree (-inf) are tried last, by popularity: who leaves the true one out has lost by it.
+        """
+        score = self.prior + np.maximum(agreement, _TRIED_LAST)
+        return math.log2(number + 1) - math.log2(int((score > score[number]).sum()) + 1)
 
     def letters(self, length: int) -> tuple[Array, Array]:
         """Places in the list of the words of one length, and their letters as places in the alphabet."""
@@ -129,8 +139,7 @@ def bits_taken(
         found["length"].append(before - math.log2(int(same[:number].sum()) + 1))
         for profile in PROFILES:
             made = product.records(times, symbols, profile)
-            score = known.prior + _agreement(len(word), made, profile, known, timing)
-            found[profile.name].append(before - math.log2(int((score > score[number]).sum()) + 1))
+            found[profile.name].append(known.bits_off(number, _agreement(len(word), made, profile, known, timing)))
     return found
 
 
@@ -187,8 +196,7 @@ def bits_taken_before_text(known: List, lengths: Array, draws: int, seed: int = 
             seen = min(int(made[made[:, product.KIND] == TYPING][0, product.A]), _MOST)
             likely = table[:, seen] if profile is BURSTS else table[:, _in_bucket(seen)].sum(1)
             each = np.where(known.lengths < SHORT_RUN, likely[np.minimum(known.lengths, SHORT_RUN - 1)], 0)
-            score = known.prior + np.log2(np.maximum(each, 1e-30))
-            found[profile.name].append(math.log2(number + 1) - math.log2(int((score > score[number]).sum()) + 1))
+            found[profile.name].append(known.bits_off(number, np.log2(np.maximum(each, 1e-30))))
     return found
 
 

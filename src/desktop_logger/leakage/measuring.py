@@ -132,7 +132,7 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
     pieces = [(one.times[: sizes.keys], one.symbols[: sizes.keys]) for one in known.test]
     encoded = [text.encode(*piece) for piece in pieces]
     keys = sum(len(one.symbols) - 2 for one in encoded)
-    whole, letters, apart, runs, buckets, minutes = [], [], [], [], [], []
+    whole, letters, apart, runs, together, minutes = [], [], [], [], [], []
     for one, (times, _) in zip(encoded, pieces, strict=True):
         n = len(one.symbols) - 2
         classes = [text.class_mask(kind) for kind in one.classes]
@@ -142,21 +142,21 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
         whole.append(timed)
         letters.append(timed - plain)
         apart.append(text.per_press(one, known.model, told, None).sum() / n - plain)
-        runs.append(text.per_run(one, known.model, buckets=False) / n)
-        buckets.append(text.per_run(one, known.model, buckets=True) / n)
+        runs.append(text.per_run(one, known.model, edits=True) / n)
+        together.append(text.per_run(one, known.model, edits=False) / n)
         windows = 2 * ((times[-1] - times[0]) // COUNTS.grid_ms + 2)
         noise = product.noise_of(times)
         drawn = [noise() for _ in range(min(windows, 100_000))]
         minutes.append(text.per_minute(one, times, known.model, drawn) / n)
-    named = {EVENTS.name: whole, BURSTS.name: runs, COARSE.name: buckets, COUNTS.name: minutes}
+    named = {EVENTS.name: whole, BURSTS.name: runs, COARSE.name: together, COUNTS.name: minutes}
     for name, values in named.items():
         yield of_writers("keys, bits each", name, np.array(values), keys)
     yield of_writers("letters, bits each", APART, np.array(apart), keys)
     yield of_writers("letters, bits each", EVENTS.name, np.array(letters), keys)
     full = [text.encode(one.times, one.symbols) for one in known.test]
     stamps = [one.times for one in known.test]
-    for profile, coarse in ((BURSTS, False), (COARSE, True)):
-        parts = text.durations(known.train, full, stamps, buckets=coarse)
+    for profile in (BURSTS, COARSE):
+        parts = text.durations(known.train, full, stamps, profile)
         if not parts:
             raise Unavailable(
                 "nobody has twelve runs of four keys, which is needed to ask what durations say of letters"

@@ -19,7 +19,7 @@ import numpy as np
 from desktop_logger.records.classes import KeyClass, classify, keysym_of
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import KEY, RECORD, TYPING
-from desktop_logger.records.profiles import SEGMENT_S, Profile
+from desktop_logger.records.profiles import CAPS, SEGMENT_S, Profile
 from desktop_logger.redaction import Redactor
 from desktop_logger.redaction.counting import Noise, laplace
 
@@ -77,6 +77,33 @@ def records(times: Sequence[int], symbols: Sequence[str], profile: Profile, nois
         rows += [(segment, *record) for record in RECORD.iter_unpack(made)]
         segment += 1
     return np.array(rows, np.int64).reshape(-1, 8)
+
+
+def with_clock(rows: Array) -> Array:
+    """Records of ``coarse`` as somebody reads them who looks at the clock.
+
+    In place of a duration, which they do not have, come the minutes until the next record of the same segment begins
+    (0 for the last one): with the pause in between, all that is left of speed.
+    """
+    made = rows.copy()
+    same = np.diff(rows[:, SEGMENT]) == 0
+    made[:, DURATION] = 0
+    made[:-1, DURATION] = np.where(same, np.diff(rows[:, T]), 0)
+    return made
+
+
+def middle(buckets: Array) -> Array:
+    """A number in the middle of each log2 bucket, as if the highest ended too."""
+    found: Array = np.where(buckets > 0, 0.75 * 2.0 ** np.maximum(buckets, 1) - 0.5, 0)
+    return found
+
+
+def lasting(clocked: Array) -> Array:
+    """Seconds that records ``with_clock`` seem to have lasted; nan where the pause after one has no known length."""
+    pause = np.append(clocked[1:, GAP], 0)
+    known = (pause < CAPS["gap"]) & (np.diff(clocked[:, SEGMENT], append=-1) == 0)
+    found: Array = np.where(known, 60 * clocked[:, DURATION] - middle(pause), np.nan)
+    return found
 
 
 def groups(made: Array, classes: Sequence[int]) -> list[tuple[int, list[int]]]:

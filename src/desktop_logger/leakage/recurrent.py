@@ -106,7 +106,7 @@ def observations(times: Sequence[int], symbols: Sequence[str], what: str) -> Arr
 
 def _of_runs(times: Sequence[int], symbols: Sequence[str], classes: list[int], name: str) -> Array:
     runs = product.records(times, symbols, BURSTS)
-    shown = runs if name == BURSTS.name else product.records(times, symbols, COARSE)
+    shown = runs if name == BURSTS.name else product.with_clock(product.records(times, symbols, COARSE))
     seen = np.zeros((len(symbols), 9))
     for row, places in product.groups(runs, classes):
         record = shown[row]
@@ -223,6 +223,8 @@ def _rows(made: Array, profile: str) -> Array:
         noisy = np.where(rows[:, product.A] > 0x7FFF, rows[:, product.A] - 0x10000, rows[:, product.A])
         counts: Array = noisy.reshape(-1, len(KeyClass))[:, :3] / 60
         return counts
+    if profile == COARSE.name:
+        rows = product.with_clock(rows)
     codes = np.eye(4)[np.minimum(np.maximum(rows[:, product.CODE], 1), 4) - 1]
     if profile == EVENTS.name:
         ticks = rows[:, product.T] + rows[:, product.SEGMENT] * 30_000

@@ -12,7 +12,8 @@ part left when the attacker is told where they stood.
 What each profile shows: ``events`` the class and the time (20 ms) of each press; ``bursts`` how many text and edit
 keys each run had and where Enter stood; ``coarse`` the log2 bucket of all keys of a run together; ``counts``
 the noisy numbers of a minute. In the attacker's favour: the moment when a run ended, and that a held short run stood
-where it did.
+where it did. What a run's duration says of its letters is asked apart (``durations``); ``coarse`` has none, so there
+the minutes of the clock and the pause after the run stand for it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from desktop_logger.records.classes import KeyClass
-from desktop_logger.records.profiles import BURSTS, CAPS, COUNTS, EVENTS, NOISE_PER_KEY, bucket
+from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, NOISE_PER_KEY, Profile
 
 from . import product
 from .language import EDIT, ENTER, SIZE, SPACE, folded
@@ -48,7 +49,7 @@ class Encoded(NamedTuple):
 
 def encode(times: Sequence[int], symbols: Sequence[str]) -> Encoded:
     """Run the product over typing and put the pauses that ``events`` shows into bins."""
-    made = {one.name: product.records(times, symbols, one) for one in (EVENTS, BURSTS)}
+    made = {one.name: product.records(times, symbols, one) for one in (EVENTS, BURSTS, COARSE)}
     fine = made["events"]
     ticks = fine[:, product.T] + fine[:, product.SEGMENT] * 10_000_000
     classes = [product.class_of_symbol(one) for one in symbols]
@@ -159,8 +160,11 @@ class Counter:
         return math.log2(total)
 
 
-def per_run(one: Encoded, model: Array, *, buckets: bool) -> float:
-    """Information of all runs, bits: the numbers of each run and where Enter stood. ``model`` has order 3."""
+def per_run(one: Encoded, model: Array, *, edits: bool) -> float:
+    """Information of all runs, bits: where they ended, where Enter stood, and their numbers. ``model`` has order 3.
+
+    ``edits``: corrections are counted apart, else every number of them agrees with what is shown.
+    """
     counter = Counter(model, EDIT, one.symbols[:2].tolist())
     group_of: dict[int, int] = {}
     sizes: dict[int, tuple[int, int]] = {}
@@ -171,8 +175,7 @@ def per_run(one: Encoded, model: Array, *, buckets: bool) -> float:
             group_of[place] = row
         if len(places) > 1 or one.classes[places[0]] in (KeyClass.TEXT, KeyClass.EDIT):
             inside = [place for place in places if place >= 2]
-            edits = sum(one.classes[place] == KeyClass.EDIT for place in inside)
-            sizes[row] = (len(inside), edits)
+            sizes[row] = (len(inside), sum(one.classes[place] == KeyClass.EDIT for place in inside))
             last_of[row] = max(places)
     gained = 0.0
     for t in range(2, len(one.symbols)):
@@ -182,18 +185,11 @@ def per_run(one: Encoded, model: Array, *, buckets: bool) -> float:
             continue
         gained -= counter.step(MASKS["run"])
         if last_of[row] == t:
-            count, edits = sizes[row]
-            gained -= counter.close(_shown(count, edits, buckets=buckets))
+            count, corrected = sizes[row]
+            numbers = np.arange(min(count, _MOST) + 1)
+            agrees = numbers == min(corrected, _MOST) if edits else np.ones(len(numbers))
+            gained -= counter.close(agrees.astype(float))
     return gained
-
-
-def _shown(count: int, edits: int, *, buckets: bool) -> Array:
-    """Which numbers of corrections agree with what a record of ``count`` presses shows."""
-    numbers = np.arange(min(count, _MOST) + 1)
-    if not buckets:
-        exact: Array = (numbers == min(edits, _MOST)).astype(float)
-        return exact
-    return np.ones(len(numbers))
 
 
 def per_minute(one: Encoded, times: Sequence[int], model: Array, noise: Sequence[int]) -> float:
@@ -223,12 +219,12 @@ def _noisy_gain(counter: Counter, true: int, noise: int) -> float:
 
 
 def durations(
-    train: Sequence[Encoded], test: Sequence[Encoded], times: Sequence[Sequence[int]], *, buckets: bool
+    train: Sequence[Encoded], test: Sequence[Encoded], times: Sequence[Sequence[int]], profile: Profile
 ) -> list[tuple[Array, int]]:
     """For each tested writer with runs enough: the shown durations beside what the letters let expect, and the keys.
 
     The duration of each run and the sum of the mean pauses of its letter pairs, both freed of the writer and of the
-    number of keys.
+    number of keys. Under ``coarse``: the minutes until the next record, less the pause before that.
     """
     sums, counts = np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))
     for one in train:
@@ -240,13 +236,13 @@ def durations(
     found: list[tuple[Array, int]] = []
     for one, stamps in zip(test, times, strict=True):
         mine = []
+        shown = _lasting(one.made[profile.name], profile)
         for row, places in product.groups(one.made["bursts"], one.classes):
-            if len(places) < 4 or max(np.diff([stamps[place] for place in places])) > 3000:
+            if len(places) < 4 or math.isnan(shown[row]) or max(np.diff([stamps[place] for place in places])) > 3000:
                 continue
             symbols = one.symbols[places]
-            seconds = int(one.made["bursts"][row, product.DURATION])
-            shown = bucket(seconds, CAPS["duration"]) if buckets else math.log2(seconds + 0.5)
-            mine.append((math.log2(len(places)), math.log2(float(speeds[symbols[:-1], symbols[1:]].sum())), shown))
+            letters = math.log2(float(speeds[symbols[:-1], symbols[1:]].sum()))
+            mine.append((math.log2(len(places)), letters, float(shown[row])))
         if len(mine) < 12:
             continue
         table = np.array(mine)
@@ -256,6 +252,14 @@ def durations(
     return found
 
 
+def _lasting(rows: Array, profile: Profile) -> Array:
+    """How long each record lasted, as far as its profile shows: log2 of seconds; ``coarse``: seconds, very roughly."""
+    if profile is BURSTS:
+        told: Array = np.log2(rows[:, product.DURATION] + 0.5)
+        return told
+    return product.lasting(product.with_clock(rows))
+
+
 def duration_bits(some: Sequence[tuple[Array, int]]) -> tuple[float, int]:
     """What runs' durations say about their letters beyond their number: bits a key, and the runs it rests on.
 
@@ -263,5 +267,7 @@ def duration_bits(some: Sequence[tuple[Array, int]]) -> tuple[float, int]:
     what chance alone gives).
     """
     rest = np.concatenate([table for table, _ in some])
+    if rest.std(0).min() < 1e-9:  # the same is shown of every run
+        return 0.0, len(rest)
     r2 = max(float(np.corrcoef(rest.T)[0, 1]) ** 2 - 1 / len(rest), 0.0)
     return -0.5 * math.log2(1 - r2) * len(rest) / sum(keys for _, keys in some), len(rest)

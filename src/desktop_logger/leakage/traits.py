@@ -10,7 +10,7 @@ import numpy as np
 from desktop_logger.records.classes import KeyClass
 from desktop_logger.records.layout import GAP, KEY, PRESSES, TYPING
 
-from .product import CODE, DURATION, KIND, SEGMENT, A, B, T
+from .product import CODE, DURATION, KIND, SEGMENT, A, B, T, lasting, middle, with_clock
 from .product import GAP as SINCE
 
 Array = np.ndarray[Any, Any]
@@ -57,6 +57,9 @@ def features(made: Array, profile: str) -> Array:
         return _of_presses(rows)
     if profile == "counts":
         return _of_counts(rows)
+    if profile == "coarse":
+        timed = with_clock(rows)
+        return np.concatenate([_of_runs(timed), _by_the_clock(timed)])
     return _of_runs(rows)
 
 
@@ -92,6 +95,13 @@ def _of_runs(rows: Array) -> Array:
     parts += [_histogram(rate, (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8)), _moments(rate)]
     parts += [_moments(typing[:, B] / np.maximum(typing[:, A] + typing[:, B], 1)), _moments(keys[:, SINCE])]
     return np.concatenate(parts)
+
+
+def _by_the_clock(rows: Array) -> Array:
+    """Speed, as far as minutes and pauses let it be known: seconds of typing in the window, and for each key."""
+    seconds = lasting(rows)
+    keys = np.where(rows[:, KIND] == TYPING, middle(rows[:, A]), 1)[~np.isnan(seconds)].sum()
+    return np.array([np.nansum(seconds) / 600, np.nansum(seconds) / max(keys, 1)])
 
 
 def _of_counts(rows: Array) -> Array:

@@ -3,8 +3,8 @@
 The attacker is told that a word begins here, and knows how frequent words are (``wordfreq`` and other writers'
 words). ``events``: each candidate is weighed by its frequency, by the pauses its letters would make, and by what
 may follow it (exact backward algorithm). ``bursts`` and ``coarse``: by frequency and by how likely so long a word is
-at the start of a run of the shown length (or bucket). ``counts`` shows nothing about a single word. Baselines:
-frequency alone, and frequency with the true length told.
+at the start of a run of the shown length (or bucket), corrections included. ``counts`` shows nothing about a single
+word. Baselines: frequency alone, and frequency with the true length told.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def rank_run(slot: Slot, words: Vocabulary, left: Array | None, *, buckets: bool
         score = prior
         if left is not None:
             if buckets:
-                low, high = 1 << (seen - 1), 1 << seen
+                low, high = 1 << (seen - 1), 1 << seen if seen < CAPS["n_text"] else 400 + length
                 likely = float(left[max(low - length, 0) : max(min(high - length, 400), 0)].sum())
             else:
                 likely = float(left[min(slot.run - length, 399)]) if slot.run >= length else 0.0
