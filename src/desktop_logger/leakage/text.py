@@ -270,4 +270,4 @@ def duration_bits(some: Sequence[tuple[Array, int]]) -> tuple[float, int]:
     if rest.std(0).min() < 1e-9:  # the same is shown of every run
         return 0.0, len(rest)
     r2 = max(float(np.corrcoef(rest.T)[0, 1]) ** 2 - 1 / len(rest), 0.0)
-    return -0.5 * math.log2(1 - r2) * len(rest) / sum(keys for _, keys in some), len(rest)
+    return 0.5 * math.log2(1 / (1 - r2)) * len(rest) / sum(keys for _, keys in some), len(rest)
