@@ -220,6 +220,11 @@ def test_every_row_fits_the_columns_that_are_declared(profile: Profile, data: st
         ("pointer", EVENTS, (0, KEY, KeyClass.TEXT, 0, 0, 0, 0)),
         ("pointer", COARSE, (0, MOVE, 0, 1, 1, 0, 0)),  # finer than its profile
         ("keyboard", COARSE, (0, TYPING, 0, 9, 0, 0, 0)),  # beyond the last bucket: room for something else
+        ("keyboard", COARSE, (0, TYPING, 0, 5, 4, 0, 0)),  # beyond what it ever told of corrections
+        ("keyboard", COARSE, (0, TYPING, 0, 5, 0, 7, 0)),  # or of duration
+        ("keyboard", BURSTS, (0, TYPING | COARSE_FORM, 0, 5, 4, 0, 0)),
+        ("keyboard", BURSTS, (0, TYPING | COARSE_FORM, 0, 5, 0, 7, 0)),
+        ("keyboard", BURSTS, (0, TYPING | COARSE_FORM, 0, 9, 3, 6, 0)),
         ("pointer", COARSE, (0, STROKE, 0, 6, 0, 0, 0)),
         ("pointer", COARSE, (0, STROKE, 0, 0, 0xFFFA, 0, 0)),
     ],
@@ -227,6 +232,14 @@ def test_every_row_fits_the_columns_that_are_declared(profile: Profile, data: st
 def test_a_record_out_of_place_or_bounds_is_refused(scope: str, profile: Profile, bad: tuple[int, ...]) -> None:
     with pytest.raises(IntegrityError):
         segment_rows({scope: [records(bad)]}, profile)
+
+
+@pytest.mark.parametrize("profile", [COARSE, BURSTS, EVENTS], ids=lambda one: one.name)
+def test_what_coarse_told_before_is_read_in_todays_form(profile: Profile) -> None:
+    """As it is made coarse: the number of keys is the least that the sum can be (ADR 0042)."""
+    kind = TYPING if profile is COARSE else TYPING | COARSE_FORM
+    (row,) = segment_rows({"keyboard": [records((0, kind, 0, 2, 3, 4, 5))]}, profile)
+    assert (row["n_text"], row["n_edit"], row["duration"], row["gap"]) == (3, 0, 0, 5)
 
 
 def test_the_drawing_is_plain_text_within_80_columns(summary: Summary) -> None:

@@ -152,7 +152,7 @@ def _keyboard(
             _add(found, here, "text", text)
             _add(found, here, "edit", edit)
             _add(found, here, "runs")
-            if edit >= (4 if log2 else ERASED):  # the highest bucket of corrections begins at 4
+            if edit >= ERASED:  # never under coarse, which counts corrections as text
                 _add(found, here, "erased_runs")
                 _add(found, here, "erased_keys", edit)
             held = 0

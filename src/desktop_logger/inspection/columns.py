@@ -30,8 +30,8 @@ from desktop_logger.records.classes import (
     Reason,
     Role,
 )
-from desktop_logger.records.layout import COARSE_FORM, KINDS, RECORD_BYTES, RECORD_FIELDS, VEILED_KINDS
-from desktop_logger.records.profiles import COARSE, COUNT_HIGH, COUNT_LOW, SCOPES, TASKS, Profile
+from desktop_logger.records.layout import COARSE_FORM, KINDS, RECORD_BYTES, RECORD_FIELDS, TYPING, VEILED_KINDS
+from desktop_logger.records.profiles import CAPS, COARSE, COUNT_HIGH, COUNT_LOW, SCOPES, TASKS, Profile
 
 Records = np.ndarray[Any, np.dtype[np.void]]
 """Dtype ``segments.reading.RECORDS``."""
@@ -55,6 +55,8 @@ FORM_WORDS = ("coarse",)
 _SIGNED = ("dx", "dy")
 _NOISY = (COUNT_LOW, COUNT_HIGH)
 """Bounds of a count with noise (profile ``counts``): it may be negative."""
+_EDITS_BEFORE = 3
+"""Highest bucket of corrections that ``coarse`` had before ADR 0042."""
 _ORDER = (
     "class", "command", "button", "direction", "action", "category", "role", "click", "task", "outcome", "reason",
     "n_text", "n_edit", "n", "dx", "dy", "duration", "gap", "seconds",
@@ -110,7 +112,7 @@ class _Reading(NamedTuple):
     """Words: stored value → code, ``_UNKNOWN`` outside the list."""
     low: int
     high: int
-    """Numbers: the bounds that the registry gives; a ``low`` below 0 means two's complement."""
+    """Numbers: the widest bounds that the registry gives; a ``low`` below 0 means two's complement."""
     form: npt.NDArray[np.bool_]
     """256 entries: which kinds in ``coarse`` form have it."""
     form_low: int
@@ -147,10 +149,10 @@ def _plan(profile: str) -> _Plan:
             bounds = _bounds(field, profile)
             reading = found.get(field.name) or _reading(field)
             if not reading.kinds.any():
-                reading = reading._replace(low=bounds[0], high=bounds[1])
-            found[field.name] = reading
-            if (reading.slot, reading.low, reading.high) != (field.slot, *bounds) and codes is None:
+                reading = reading._replace(low=bounds[0])
+            if (reading.slot, reading.low) != (field.slot, bounds[0]) and codes is None:
                 raise ValueError(f"{field.name}: the registry gives it two slots or two bounds")
+            reading = found[field.name] = reading._replace(high=max(reading.high, bounds[1]))
             reading.kinds[number] = True
     return _Plan(kinds, scopes, tuple(sorted(found.values(), key=lambda one: _ORDER.index(one.name))))
 
@@ -169,7 +171,8 @@ def _read_forms(profile: str, kinds: Codes, scopes: npt.NDArray[np.bool_], found
         for field in registry.fields_of(kind.name, COARSE.name):
             if field.name != "t":
                 low, high = _bounds(field, COARSE.name)
-                reading = (found.get(field.name) or _reading(field))._replace(form_low=low, form_high=high)
+                reading = found.get(field.name) or _reading(field)
+                reading = reading._replace(form_low=low, form_high=max(high, reading.form_high))
                 reading.form[number] = True
                 found[field.name] = reading
 
@@ -235,6 +238,7 @@ def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
     seen = pairs.reshape(256, len(SCOPES)) > 0
     if np.any(seen & ~plan.scopes):
         raise _outside()
+    records = _as_today(records, kind, profile)
     fields = {"record": Column(plan.kinds[kind], None)}
     kinds = [int(one) for one in np.flatnonzero(seen.any(axis=1))]
     if kinds and kinds[-1] >= COARSE_FORM:
@@ -272,6 +276,22 @@ def columns(records: Records, scopes: Codes, profile: Profile) -> Columns:
         fields[reading.name] = Column(values, None if present.all() else present)
     fields["scope"] = Column(scopes, None)
     return Columns(records.size, profile, np.ascontiguousarray(records["t"]), fields)
+
+
+def _as_today(records: Records, kind: Codes, profile: Profile) -> Records:
+    """Typing in ``coarse`` form from before ADR 0042 loses duration and corrections, as ``bucketed`` does it.
+
+    What no form of it ever held stays, and is outside the vocabulary.
+    """
+    typing = kind == (TYPING if profile == COARSE else TYPING | COARSE_FORM)
+    told, lasted = records["b"], records["c"]
+    old = typing & ((told > 0) | (lasted > 0)) & (told <= _EDITS_BEFORE) & (lasted <= CAPS["duration"])
+    if not old.any():
+        return records
+    made = records.copy()
+    made["a"][old] = np.maximum(made["a"], made["b"])[old]
+    made["b"][old] = made["c"][old] = 0
+    return made
 
 
 def _hold(values: npt.NDArray[Any], present: npt.NDArray[np.bool_], low: int, high: int) -> None:
