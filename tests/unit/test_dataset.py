@@ -50,7 +50,7 @@ from desktop_logger.segments.reading import RECORDS
 from tests.organisation import HeldClock, Organisation, Subject, offering
 
 SPELLED = [
-    ((0, TYPING, 0, 3, 1, 2, 0), ["TYPE(4-7)", "EDIT(1)"]),
+    ((0, TYPING, 0, 3, 0, 0, 0), ["TYPE(4-7)"]),
     ((1, KEY, KeyClass.COMMAND, Command.COPY, 0, 0, 4), ["WAIT(8-15s)", "HOTKEY(copy)"]),
     ((1, KEY, KeyClass.COMMAND, 0, 0, 0, 0), ["HOTKEY"]),
     ((1, KEY, KeyClass.ENTER, 0, 0, 0, 1), ["PRESS(ENTER)"]),
@@ -113,6 +113,13 @@ def spelled(some: Any) -> list[str]:
 @pytest.mark.parametrize(("record", "said"), SPELLED)
 def test_a_record_is_spelled_as_actions(record: tuple[int, ...], said: list[str]) -> None:
     assert spelled(rows(record)) == said
+
+
+def test_corrections_are_edits_but_under_coarse() -> None:
+    assert spelled(rows((0, TYPING, 0, 5, 1, 2, 0), profile="bursts")) == ["TYPE(4-7)", "EDIT(1)"]
+    before = rows((0, TYPING, 0, 3, 2, 2, 0))  # as coarse was sealed before it counted all keys as one
+    assert spelled(before) == ["TYPE(4-7)"]
+    assert (before["n_text"][0].as_py(), before["n_edit"][0].as_py(), before["duration"][0].as_py()) == (3, 0, 0)
 
 
 def test_many_records_are_what_each_is() -> None:
