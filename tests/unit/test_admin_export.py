@@ -213,7 +213,7 @@ def demonstration(
 ) -> Iterator[tuple[Organisation, Subject]]:
     server = Server()
     monkeypatch.setenv("DISPLAY", server.display)
-    change = [('notice = { id = "organisation", version = 6', 'notice = { id = "demo", version = 1')]
+    change = [('notice = { id = "organisation", version = 7', 'notice = { id = "demo", version = 1')]
     showing = Organisation(str(tmp_path), clock, change=change)
     home = tmp_path / "home"
     home.mkdir(mode=0o700)

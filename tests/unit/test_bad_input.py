@@ -123,7 +123,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     folder = str(tmp_path / "consent")
     shutil.copytree(os.path.join(ROOT, "consent"), folder)
     monkeypatch.setattr(notices, "shipped", lambda *parts: os.path.join(str(tmp_path), *parts))
-    return os.path.join(folder, "personal", "6.en.md")
+    return os.path.join(folder, "personal", "7.en.md")
 
 
 @pytest.mark.parametrize("how", ["gone", "altered", "cut", "not text", "too large", "a folder"])

@@ -402,7 +402,7 @@ def test_a_home_that_others_could_change_closes(home: Home, clock: HeldClock) ->
 
 
 def demo(home: Home, works: Organisation) -> None:
-    works.adopt(home, ('id = "organisation", version = 6', 'id = "demo", version = 1'))
+    works.adopt(home, ('id = "organisation", version = 7', 'id = "demo", version = 1'))
 
 
 def test_a_demo_consent_is_valid_only_on_the_display_of_the_demo(

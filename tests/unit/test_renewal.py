@@ -126,13 +126,13 @@ def test_a_new_text_of_the_notice_is_shown_by_its_new_paragraphs(
     load = notices.load
 
     def newer(name: str, version: int, wanted: str) -> notices.Notice:
-        if version == 6:
+        if version == 7:
             return load(name, version, wanted)
-        old = load(name, 6, wanted)
-        return old._replace(version=7, sha256="2" * 64, rest=f"{old.rest}\n\nA paragraph that is new.")
+        old = load(name, 7, wanted)
+        return old._replace(version=8, sha256="2" * 64, rest=f"{old.rest}\n\nA paragraph that is new.")
 
     monkeypatch.setattr(notices, "load", newer)
-    works.adopt(home, ('id = "organisation", version = 6', 'id = "organisation", version = 7'), version=2)
+    works.adopt(home, ('id = "organisation", version = 7', 'id = "organisation", version = 8'), version=2)
     # a mere wording goes on; asked at renewal
     assert gate.check(home, clock).scopes == ("keyboard", "pointer")
     person = Scripted(yes=())
@@ -140,7 +140,7 @@ def test_a_new_text_of_the_notice_is_shown_by_its_new_paragraphs(
     said = "\n".join(person.said)
     assert "A paragraph that is new." in said
     assert "What is recorded\n" not in said
-    assert (again.processing.notice.version, len(person.asked)) == (7, 3)
+    assert (again.processing.notice.version, len(person.asked)) == (8, 3)
 
 
 def test_a_copy_goes_where_the_person_says_and_nowhere_else(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from . import words
 _KINDS = {
     "gap": ("nothing was observed", "nichts wurde beobachtet", "rien n'a été observé"),
     "key": ("a key was pressed", "eine Taste wurde gedrückt", "une touche a été frappée"),
-    "typing": ("a run of typing", "eine Tippstrecke", "une suite de frappes"),
+    "typing": ("a run of typing (coarse never tells how long)", "eine Tippstrecke (coarse sagt nie wie lange)",
+               "une suite de frappes (coarse ne dit jamais combien de temps)"),
     "click": ("a click", "ein Klick", "un clic"),
     "scroll": ("scrolling", "Scrollen", "un défilement"),
     "move": ("the pointer was moved", "der Zeiger wurde bewegt", "le pointeur a bougé"),
@@ -42,8 +43,16 @@ _FIELDS = {
     "class": ("its kind", "ihre Art", "sa sorte"),
     "command": ("the command's name", "der Name des Befehls", "le nom de la commande"),
     "gap": ("pause before", "Pause davor", "pause avant"),
-    "n_text": ("number of text keys", "Zahl der Texttasten", "nombre de touches de texte"),
-    "n_edit": ("number of correcting keys", "Zahl der Korrekturtasten", "nombre de touches de correction"),
+    "n_text": (
+        "number of text keys (and correcting keys in coarse)",
+        "Zahl der Texttasten (und Korrekturtasten in coarse)",
+        "nombre de touches de texte (et de correction dans coarse)",
+    ),
+    "n_edit": (
+        "number of correcting keys (not in coarse)",
+        "Zahl der Korrekturtasten (nicht in coarse)",
+        "nombre de touches de correction (pas dans coarse)",
+    ),
     "duration": ("how long", "wie lange", "combien de temps"),
     "button": ("which button", "welche Maustaste", "quel bouton"),
     "n": ("how many", "wie viele", "combien"),

@@ -78,6 +78,7 @@ has such a set (Balabit format) measures it with `make leakage DATA=folder`.
 * *password, bits off*: how much sooner a common password typed in a field that is not recognised as one is guessed,
   as the last thing in a segment; *before text*: where typing follows, and short runs join.
 * *recognised*: picked first among 129 people (chance 0.8 %) whose other typing is known; 2,000 keys: 45 of them tried.
+  Under `coarse`, which has no durations, attackers use its minutes and pauses instead, for letters too.
 * *next action*: what the data is good for; four kinds, the commonest alone is right in the share that `counts` nears.
 """
 
