@@ -599,7 +599,7 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
             organisation.export(out, str(tmp_path / "box"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    assert "goes on" in str(caught.value.hint)
+    assert "the same command again" in str(caught.value.hint)
     assert not os.path.exists(out)
     report = organisation.export(out, str(tmp_path / "box"))
     assert (report.sessions, report.rows) == (3, 2 * few + many)
