@@ -159,8 +159,8 @@ def veiled(chance: random.Random) -> tuple[list[Event], list[Event], int]:
         what = chance.choice((KEY, KEY, CLICK, MOVE, TARGET))
         for side in sides:
             if what == KEY:
-                lasts, text, edit = chance.randrange(4, 8), chance.randrange(16, 32), chance.randrange(2, 4)
-                names = [chance.choice(LETTERS) for _ in range(text)] + ["BackSpace"] * edit
+                lasts, keys, edit = chance.randrange(4, 8), chance.randrange(16, 32), chance.randrange(12)
+                names = [chance.choice(LETTERS) for _ in range(keys - edit)] + ["BackSpace"] * edit
                 chance.shuffle(names)
                 free = [chance.randrange(lasts + 1) for _ in range(len(names) - lasts - 1)]
                 seconds = sorted([*range(lasts + 1), *free])
