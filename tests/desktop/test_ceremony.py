@@ -432,7 +432,7 @@ def test_joining_needs_a_terminal_and_a_whole_policy(desk: Desk, signed_policy: 
     code, said = ended(child)
     assert code in (2, 4)
     assert "error: " in said
-    assert desk.terminal("join", path + ".none").expect_exact("error: ") == 0
+    assert desk.terminal("join", path + ".none").expect_exact("error:") == 0
     assert not os.path.exists(desk.home)
 
 
