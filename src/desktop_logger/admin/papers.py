@@ -27,7 +27,7 @@ _RISKS = (
     ("recognising a person by how they type", "class and grid before storing; coarser profile before release",
      "the figures of the notice; with a week of typing, assume recognition"),
     ("reading back text", "letters, digits, punctuation and space are one class; no field can hold a character",
-     "about 1 % of what the letters were from bursts and coarse; more of where corrections stood"),
+     "about 1 % of what the letters were from bursts and coarse; more of where Enter stood, in bursts corrections too"),
     ("working out how much one participant typed", "forbidden use in every export; a rotating group, no name",
      "forbidden, not impossible"),
     ("passwords", "nothing is recorded in a field that its application calls secret; programs that the policy denies",

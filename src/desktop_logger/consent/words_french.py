@@ -58,7 +58,7 @@ FRENCH = {
     "touches :",
     "events": "chaque frappe, à 1/50 de seconde : 35 (76) ; et environ 8 % des lettres.",
     "bursts": "suites de frappes, en secondes entières : 12 (36).",
-    "coarse": "paliers grossiers, sans durées : 8 (13).",
+    "coarse": "paliers grossiers, frappe sans durée : 8 (13).",
     "counts": "touches par minute, brouillées par le hasard : 3 (7).",
     "week": "Avec une semaine de frappes, considérez qu'on peut vous reconnaître.",
     "which": "Choisissez parmi : {names}",
