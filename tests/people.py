@@ -200,6 +200,25 @@ def _written(pid: int) -> int | None:
         return None
 
 
+TRIES = 6
+"""How often a test types again until a busy machine leaves it a moment in which everything is vouched for in time."""
+
+
+def as_typed(found: Any, keys: int) -> bool:
+    """Whether all keys of text are recorded one by one. Where some are not, the report says that it could not tell.
+
+    An application that answers too late whether the field is a password's leaves a gap; one that does not answer, the
+    coarser form.
+    """
+    kept = found["keys"].get("TEXT", 0)
+    if kept == keys and not found["at_least"]:
+        return True
+    said = found["at_least"] or "unknown" in {gap["reason"] for gap in found["gaps"]}
+    assert kept <= keys, found
+    assert said, found
+    return False
+
+
 def everything_under(folder: str) -> bytes:
     """All bytes of all files under ``folder``, and their names."""
     found = b""

@@ -18,7 +18,7 @@ from desktop_logger.control import recorded_pids
 from desktop_logger.daemon.supervisor import INDICATOR_S
 from desktop_logger.paths import Home
 from tests.answering import Answering
-from tests.people import LOGGER, PASSPHRASE, Person, everything_under
+from tests.people import LOGGER, PASSPHRASE, TRIES, Person, as_typed, everything_under
 from tests.testbed import Server, wait_until
 
 
@@ -29,25 +29,6 @@ def person(tmp_path: Path, display: str) -> Iterator[Person]:
     someone.sign(profile="events")
     yield someone
     someone.stop()
-
-
-TRIES = 6
-"""How often a test types again until a busy machine leaves it a moment in which everything is vouched for in time."""
-
-
-def as_typed(found: Any, keys: int) -> bool:
-    """Whether all keys of text are recorded one by one. Where some are not, the report says that it could not tell.
-
-    An application that answers too late whether the field is a password's leaves a gap; one that does not answer, the
-    coarser form.
-    """
-    kept = found["keys"].get("TEXT", 0)
-    if kept == keys and not found["at_least"]:
-        return True
-    said = found["at_least"] or "unknown" in {gap["reason"] for gap in found["gaps"]}
-    assert kept <= keys, found
-    assert said, found
-    return False
 
 
 def alive(pid: int) -> bool:
