@@ -215,6 +215,12 @@ def test_a_run_longer_than_a_field_is_cut_and_nothing_is_lost() -> None:
     assert [r[3] for r in records] == [65_535, 4_465]
 
 
+def test_where_a_long_run_is_cut_does_not_tell_corrections() -> None:
+    text = [key(n // 100) for n in range(70_000)]
+    mixed = [key(n // 100, EDIT if n % 2 else TEXT) for n in range(70_000)]
+    assert made(text, COARSE) == made(mixed, COARSE)
+
+
 # --- coarse, gaps, coarsening ---------------------------------------------------------------------------------
 
 

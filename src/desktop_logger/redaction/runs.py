@@ -85,7 +85,7 @@ class Runs:
                 self._k_end = second
                 if not self._k_open:
                     self._k_open, self._k_start = True, second
-                if self._n_text == U16 or self._n_edit == U16:  # noqa: PLR1714 - every key, and a tuple is slower
+                if self._n_text + self._n_edit == U16:  # the sum, so that where it is cut tells no corrections
                     self._close_keyboard()
             elif kind == MOVE:
                 if self._p_kind != MOVE:
