@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from desktop_logger.records.classes import Category, ClickKind, Outcome, Reason, Role, classify, keysym_of
+from desktop_logger.records.classes import Category, ClickKind, KeyClass, Outcome, Reason, Role, classify, keysym_of
 from desktop_logger.records.events import Batch, Event
 from desktop_logger.records.layout import CLICK, FOCUS, GAP, KEY, MOVE, SCROLL, TARGET, TASK, VEIL, Redacted
 from desktop_logger.records.profiles import BURSTS, COARSE, COUNTS, EVENTS, SCOPES, Profile
@@ -136,6 +136,43 @@ def check_shapes(pairs: int, seed: int = 1) -> int:
     return differing
 
 
+def corrected(chance: random.Random) -> tuple[list[Event], list[Event], int]:
+    """Two inputs with keys at the same ticks, of which others are corrections; all else is as in ``pair``."""
+    sides: tuple[list[Event], list[Event]] = ([], [])
+    begin = 0
+    for _ in range(chance.randrange(1, 4)):
+        begin += -begin % EVENTS.grid_ms
+        one, other, end = pair(chance)
+        for side, events in zip(sides, (one, other), strict=True):
+            side += [(begin + event[0], *event[1:]) for event in events]
+        begin += end
+        step = chance.choice((0, 90, 400, 1100))
+        for _ in range(chance.randrange(40)):
+            begin += step
+            for side in sides:
+                side.append(press("a", begin))
+    keys = (KeyClass.TEXT, KeyClass.EDIT)
+    mixed = [
+        [press(chance.choice(("a", "BackSpace")), event[0]) if event[1] == KEY and event[2] in keys else event
+         for event in side]
+        for side in sides
+    ]  # fmt: skip
+    return mixed[0], mixed[1], begin + 5000
+
+
+def check_corrected(pairs: int, seed: int = 1) -> int:
+    """How many of ``pairs`` pairs that differ in corrections only differ in any byte that ``coarse`` shows."""
+    chance = random.Random(seed)
+    terms = [terms for terms in TERMS if terms.release is COARSE]
+    differing = 0
+    for number in range(pairs):
+        one, other, end = corrected(chance)
+        held = terms[number % len(terms)]
+        mine, theirs = redacted(one, held, end), redacted(other, held, end)
+        differing += mine[1] != theirs[1] or (held.own is COARSE and mine[0] != theirs[0])
+    return differing
+
+
 def veiled(chance: random.Random) -> tuple[list[Event], list[Event], int]:
     """Two inputs that differ under a veil only, and there in nothing that ``coarse`` shows: numbers within a bucket.
 
@@ -215,5 +252,7 @@ if __name__ == "__main__":
     print(f"{shapes:,} pairs of one burst shape, {unlike} differ in a byte")
     hidden = check_veiled(shapes)
     print(f"{shapes:,} pairs that differ under a veil, {hidden} differ in a byte")
-    found += unlike + hidden
+    corrections = check_corrected(shapes)
+    print(f"{shapes:,} pairs that differ in corrections, {corrections} differ in a byte of coarse")
+    found += unlike + hidden + corrections
     sys.exit(found > 0)

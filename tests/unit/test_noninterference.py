@@ -8,7 +8,7 @@ import pytest
 
 from desktop_logger.records.events import Event
 from desktop_logger.records.layout import CLICK, FOCUS, GAP, KEY, MOVE, SCROLL, TARGET, TASK, VEIL
-from desktop_logger.records.profiles import PROFILES
+from desktop_logger.records.profiles import BURSTS, PROFILES
 from tests import noninterference
 
 
@@ -20,6 +20,16 @@ def test_twelve_thousand_pairs_over_all_profiles() -> None:
 
 def test_texts_of_one_burst_shape_give_one_log() -> None:
     assert noninterference.check_shapes(1_500, seed=3) == 0
+
+
+def test_which_keys_were_corrections_does_not_show_in_coarse() -> None:
+    assert noninterference.check_corrected(500, seed=6) == 0
+
+
+def test_which_keys_were_corrections_shows_in_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pairs, so that the check above can fail."""
+    monkeypatch.setattr(noninterference, "COARSE", BURSTS)
+    assert noninterference.check_corrected(40, seed=6) > 20
 
 
 def test_what_differs_under_a_veil_shows_in_no_profile() -> None:
