@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import random
 import re
@@ -611,6 +612,36 @@ def test_the_gate_fails_over_budget_and_when_nobody_looked(tmp_path: Path) -> No
     broken.write_text("[events]\n", encoding="utf-8")
     with pytest.raises(UsageError, match="a table for each profile"):
         budget.load(str(broken))
+
+
+def test_what_is_no_number_is_within_no_budget() -> None:
+    nothing = Figure("keys, bits each", "events", math.nan, 0, 0, 1, 1)
+    for limits in ({"at_most": 0.5}, {"at_least": 0.5}):
+        assert "is no number" in budget.over([nothing], [], {"events": {"keys, bits each": limits}})[0]
+
+
+@pytest.mark.parametrize(
+    "limit",
+    ["at_most = nan", "at_most = inf", "at_least = -inf", 'at_most = "0.5"', "at_most = true", "most = 0.5", ""],
+)
+def test_a_budget_that_nothing_could_exceed_is_refused(tmp_path: Path, limit: str) -> None:
+    written = tmp_path / "budget.toml"
+    tables = [f'[{name}]\n"keys, bits each" = {{at_most = 0.5}}\n' for name in PROFILES]
+    written.write_text("".join(tables), encoding="utf-8")
+    assert budget.load(str(written)).keys() == PROFILES.keys()
+    written.write_text("".join(tables).replace("at_most = 0.5", limit, 1), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"events\.keys, bits each"):
+        budget.load(str(written))
+
+
+def test_a_budget_that_is_no_table_or_no_text_is_refused(tmp_path: Path) -> None:
+    written = tmp_path / "budget.toml"
+    written.write_text("".join(f"{name} = 1\n" for name in PROFILES), encoding="utf-8")
+    with pytest.raises(UsageError, match="needs a table"):
+        budget.load(str(written))
+    written.write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"budget\.toml"):
+        budget.load(str(written))
 
 
 def test_the_shipped_budget_covers_every_profile_and_is_in_order() -> None:

@@ -7,6 +7,7 @@ measures (unless its section is marked missing), so that the gate cannot be pass
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 
@@ -23,14 +24,19 @@ def load(path: str) -> Budget:
     try:
         with open(path, "rb") as file:
             raw = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
     if raw.keys() != PROFILES.keys():
         raise UsageError(f"{path}: needs a table for each profile and no other: {', '.join(PROFILES)}")
     for profile, metrics in raw.items():
+        if not isinstance(metrics, dict):
+            raise UsageError(f"{path}: {profile}: needs a table of metrics")
         for metric, limits in metrics.items():
             if not isinstance(limits, dict) or not limits.keys() <= {"at_most", "at_least"} or not limits:
                 raise UsageError(f"{path}: {profile}.{metric}: needs at_most or at_least")
+            for limit in limits.values():
+                if type(limit) not in (int, float) or not math.isfinite(limit):
+                    raise UsageError(f"{path}: {profile}.{metric}: a limit is a number, not {limit!r}")
     return raw
 
 
@@ -45,6 +51,8 @@ def over(figures: Sequence[Figure], missing: Sequence[Missing], budget: Budget) 
                 if not missing:
                     found.append(f"{profile}: {metric}: nothing measures it")
                 continue
+            if math.isnan(value):
+                found.append(f"{profile}: {metric}: what was measured is no number")
             if value > limits.get("at_most", float("inf")):
                 found.append(f"{profile}: {metric}: {value:.3f} is over the budget of {limits['at_most']:g}")
             if value < limits.get("at_least", float("-inf")):
