@@ -119,6 +119,8 @@ def test_buckets_are_counted_as_the_least_they_can_mean_and_that_is_said() -> No
     own.add(SPAN, COARSE, parts)
     assert own.to_json()["gaps"] == [{"reason": "unobserved", "seconds": 6}]
     assert any("at least" in line for line in drawing.text(counted))
+    assert "  In coarse, TEXT includes EDIT." in drawing.text(counted)
+    assert "in coarse, TEXT includes EDIT." in page(counted, FACTS)
 
 
 def test_two_equal_gaps_in_one_scope_are_two(summary: Summary) -> None:

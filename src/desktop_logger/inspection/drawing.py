@@ -31,6 +31,8 @@ def text(summary: Summary, *, ascii_only: bool = False, title: str = "Recorded o
     lines += bars(
         {name: times for name, times in summary.keys.most_common() if times > 0}, about, ascii_only=ascii_only
     )
+    if summary.at_least:
+        lines.append("  In coarse, TEXT includes EDIT.")
     if summary.commands:
         lines += ["", "Commands"]
         lines += bars(dict(summary.commands.most_common()), about, ascii_only=ascii_only)

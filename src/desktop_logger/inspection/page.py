@@ -85,7 +85,9 @@ def _totals(summary: Summary) -> list[str]:
     if not summary.spans:
         return ["<p>Nothing is recorded in this time.</p>"]
     start, end = min(span.start for span in summary.spans), max(span.end for span in summary.spans)
-    note = " Counts are the least that each step of the scale can mean." if summary.at_least else ""
+    note = ""
+    if summary.at_least:
+        note = " Counts are the least that each step of the scale can mean; in coarse, TEXT includes EDIT."
     if summary.with_noise:
         note += " Counts are blurred by chance, as chosen."
     totals = (
