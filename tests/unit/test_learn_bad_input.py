@@ -267,6 +267,14 @@ def test_a_training_without_a_checkpoint_leaves_no_draft(
     assert not [name for name in os.listdir(tmp_path) if name.startswith("model")]
 
 
+def test_a_link_in_the_place_of_the_draft_leads_no_weights_away(shelf: Shelf, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "model.partial").symlink_to(elsewhere)
+    assert not os.path.islink(made(shelf, tmp_path))
+    assert os.listdir(elsewhere) == []
+
+
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not a plain file") as refused:
         disk.read(str(tmp_path), 100)

@@ -121,6 +121,8 @@ def _made(
     # 3. the draft
     draft = out + ".partial"
     stamp = hashlib.sha256(json.dumps([config.to_json(), digests, list(actions.ACTIONS)]).encode()).hexdigest()
+    if os.path.islink(draft):  # as of an export: nothing goes where a link leads, and none takes the model's name
+        disk.remove_all(draft)
     try:
         os.makedirs(draft, 0o700, exist_ok=True)
     except OSError as error:
