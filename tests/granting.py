@@ -9,7 +9,6 @@ from itertools import combinations
 import pyarrow.dataset
 
 from desktop_logger import bundle, keystore
-from desktop_logger.admin import lineage
 from desktop_logger.clock import Clock
 from desktop_logger.errors import Unreadable
 from desktop_logger.records.profiles import SCOPES
@@ -40,7 +39,7 @@ def exactly(root: str, clock: Clock, read: Collection[str], grants: Sequence[Col
         only_these_open(person, organisation, open_to_us)
     organisation.export(os.path.join(root, "out"), *boxes, form="parquet")
     (export,) = (one["export"] for one in organisation.folder.ledger.entries() if one["kind"] == "exported")
-    sessions = {one["session"]: one["subject"] for one in lineage.read_lineage(organisation.folder, export)["sessions"]}
+    sessions = {one["session"]: one["subject"] for one in organisation.lineage(export)}
     rows = pyarrow.dataset.dataset(os.path.join(root, "out", "data"), format="parquet").to_table()
     found: dict[str, set[str]] = {}
     for session, scope in zip(rows["session"].to_pylist(), rows["scope"].to_pylist(), strict=True):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Collection
 from typing import Any
 
 from desktop_logger import keystore, policy, release, store
 from desktop_logger.admin import folder as folders
-from desktop_logger.admin import registry
+from desktop_logger.admin import lineage, registry
 from desktop_logger.admin.erase import Erased, Request, erase
 from desktop_logger.admin.export import Order, Report, export
 from desktop_logger.admin.folder import Folder, Keys
@@ -91,6 +92,14 @@ class Organisation:
 
     def erase(self, *outboxes: str, **more: Any) -> Erased:
         return erase(self.folder, self.keys, Request(outboxes, **more), self.clock)
+
+    def lineage(self, export: str | None) -> list[dict[str, Any]]:
+        """What the steward's lineage holds of each session of one export."""
+        with lineage.opened(lineage.path_of(self.folder)) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute("SELECT * FROM sessions WHERE export = ? ORDER BY session", (export,)).fetchall()
+        assert rows
+        return [dict(one) for one in rows]
 
 
 class Subject:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from desktop_logger import store
-from desktop_logger.admin import lineage
 from desktop_logger.dataset import folder as datasets
 from desktop_logger.dataset import sequences, splitting
 from desktop_logger.sealing import fingerprint
@@ -49,7 +48,7 @@ def split_of_people(root: str, groups: list[int]) -> None:
 def group_of(person: Subject, organisation: Organisation, export: str, root: str) -> int:
     """The split group of a person, which only the steward's lineage can tell."""
     own = fingerprint(person.identity.signer.public)
-    kept = lineage.read_lineage(organisation.folder, export)["sessions"]
+    kept = organisation.lineage(export)
     theirs = {one["session"] for one in kept if one["subject"] == own}
     rows = [row for batch in sequences.stream(root) for row in batch.to_pylist()]
     return next(int(row["split_group"]) for row in rows if row["session"] in theirs)

@@ -32,7 +32,6 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 from desktop_logger import bundle
-from desktop_logger.admin import lineage
 from desktop_logger.admin.engines import MOST_WORKERS
 from desktop_logger.bundle import ERASURE_SUFFIX
 from desktop_logger.dataset import sequences
@@ -205,11 +204,11 @@ def erased(root: str) -> None:
     left = rows_of(out).count_rows(filter=pyarrow.compute.field("duration") == 6)
     subject = fingerprint(people[3].identity.signer.public)
     (export,) = (one["export"] for one in organisation.folder.ledger.entries() if one["kind"] == "exported")
-    kept = lineage.read_lineage(organisation.folder, export)
+    kept = organisation.lineage(export)
     assert left == 0
     assert subject not in json.dumps(kept)
     assert len(done.exports) == 2
-    gone = {one["session"] for one in kept["sessions"] if one["erased"]}
+    gone = {one["session"] for one in kept if one["erased"]}
     for folder in (out, os.path.join(root, "built")):
         assert not gone & set(rows_of(folder).to_table(columns=["session"])["session"].to_pylist())
     said(step="erased", bundles=1000, rows=done.exports[0]["rows"], canaries=before, left=left, wall_s=round(wall, 2))

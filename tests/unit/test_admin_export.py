@@ -332,9 +332,9 @@ def test_the_dataset_leads_back_to_nobody(subject: Subject, organisation: Organi
     for path in filter(Path.is_file, (tmp_path / "out").rglob("*")):
         data = path.read_bytes()
         assert not [one for one in secret if one.encode() in data], path
-    kept = lineage.read_lineage(organisation.folder, str(report.export))
-    assert kept["sessions"][0]["segment"] == segment
-    assert kept["sessions"][0]["subject"] == fingerprint(subject.identity.signer.public)
+    kept = organisation.lineage(report.export)
+    assert kept[0]["segment"] == segment
+    assert kept[0]["subject"] == fingerprint(subject.identity.signer.public)
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
@@ -362,8 +362,8 @@ def test_every_export_is_in_the_admins_ledger(subject: Subject, organisation: Or
     assert entry["bundles"] == 1
     digest = bundle.parse(only(subject).read_bytes()).digest
     assert entry["lineage"] == hexdigest(digest.encode())
-    kept = lineage.read_lineage(organisation.folder, str(report.export))
-    assert [one["digest"] for one in kept["sessions"]] == [digest]
+    kept = organisation.lineage(report.export)
+    assert [one["digest"] for one in kept] == [digest]
 
 
 def test_doing_it_again_changes_nothing_and_other_data_is_never_overwritten(

@@ -58,9 +58,9 @@ def test_the_rows_go_the_rest_stays_and_both_sides_can_read_it(
     gone, stays = two
     out = str(tmp_path / "out")
     first = organisation.export(out, gone.outbox, stays.outbox, form=form)
-    kept = lineage.read_lineage(organisation.folder, str(first.export))
+    kept = organisation.lineage(first.export)
     own = fingerprint(gone.identity.signer.public)
-    theirs = {one["session"] for one in kept["sessions"] if one["subject"] == own}
+    theirs = {one["session"] for one in kept if one["subject"] == own}
     assert len(theirs) == 2
     before = datasets.read_card(out)
     segments = purged(gone)
@@ -75,7 +75,7 @@ def test_the_rows_go_the_rest_stays_and_both_sides_can_read_it(
     assert card["rows"] == before["rows"] - entry["rows"]
     assert sum(card["rows_by_record"].values()) == card["rows"] == sum(card["rows_by_scope"].values())
     assert card["erasures"] == 1
-    after = lineage.read_lineage(organisation.folder, str(first.export))
+    after = organisation.lineage(first.export)
     assert own not in json.dumps(after)
     assert lineage.digest(organisation.folder, str(first.export)) == lineage_digest(organisation)
     # the person hears of it
@@ -143,7 +143,7 @@ def test_a_request_that_names_somebody_elses_bundles_takes_nothing_of_theirs(
     first = organisation.export(out, other.outbox)
     bundles = sorted(Path(other.outbox).glob("*.bundle"))
     named = [bundle.parse(path.read_bytes()) for path in bundles]
-    segments = [str(one["segment"]) for one in lineage.read_lineage(organisation.folder, str(first.export))["sessions"]]
+    segments = [str(one["segment"]) for one in organisation.lineage(first.export)]
     forged = bundle.write_erasure(Signer.generate(), segments, [one.digest for one in named])
     Path(other.outbox, "0" * 32 + bundle.ERASURE_SUFFIX).write_bytes(forged)
     again = organisation.export(str(tmp_path / "again"), other.outbox)
@@ -203,7 +203,7 @@ def test_each_person_is_told_of_their_own_rows_only(
     two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
 ) -> None:
     report = organisation.export(str(tmp_path / "out"), two[0].outbox, two[1].outbox)
-    kept = lineage.read_lineage(organisation.folder, str(report.export))["sessions"]
+    kept = organisation.lineage(report.export)
     for person in two:
         purged(person)
     nobody = bundle.write_erasure(Signer.generate(), ["0" * 32], [])

@@ -177,14 +177,3 @@ def subjects(folder: Folder, export: str) -> dict[int, str]:
             raise ValueError("no export of ours")
         rows = connection.execute("SELECT session, subject FROM sessions WHERE export = ? AND NOT erased", (export,))
         return {session: sys.intern(subject) for session, subject in rows}
-
-
-def read_lineage(folder: Folder, export: str) -> dict[str, Any]:
-    """The lineage of one export, as plain values. Raises ``ValueError`` where there is none."""
-    with opened(path_of(folder)) as connection:
-        connection.row_factory = sqlite3.Row
-        head = connection.execute("SELECT * FROM exports WHERE export = ?", (export,)).fetchone()
-        if head is None:
-            raise ValueError("no export of ours")
-        rows = connection.execute("SELECT * FROM sessions WHERE export = ? ORDER BY session", (export,)).fetchall()
-    return {"v": 2, **dict(head), "sessions": [dict(one) for one in rows]}
