@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from desktop_logger import sealing
-from desktop_logger.errors import Unreadable
+from tests import people
 from tests.answering import Accessible, Answering
 from tests.testbed import REMOTE, Server, environment, wait_until
 
@@ -45,19 +44,10 @@ def at_the_computer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def quick_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys under a passphrase without Argon2id, for tests that hold many ceremonies and are about something else."""
-
-    def lock(secret: bytes, passphrase: str, info: bytes) -> dict[str, str]:
-        return {"secret": secret.hex(), "passphrase": passphrase, "info": info.hex()}
-
-    def unlock(locked: dict[str, str], passphrase: str, info: bytes) -> bytes:
-        if (locked["passphrase"], locked["info"]) != (passphrase, info.hex()):
-            raise Unreadable("another passphrase")
-        return bytes.fromhex(locked["secret"])
-
-    monkeypatch.setattr(sealing, "lock_with_passphrase", lock)
-    monkeypatch.setattr(sealing, "unlock_with_passphrase", unlock)
+def quick_passphrases() -> Iterator[None]:
+    """Argon2id with little work in the whole of a test that holds many ceremonies."""
+    with people.quick_passphrases():
+        yield
 
 
 @pytest.fixture(scope="session")
