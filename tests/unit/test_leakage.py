@@ -750,9 +750,30 @@ def test_volunteers_sessions_are_labelled_by_a_table(tmp_path: Path) -> None:
     found = volunteers.labelled(str(tmp_path))
     assert [(one.symbols, one.label) for one in found["role"]] == [(["a"], "clerk"), (["a"], "clerk"), (["b"], "nurse")]
     assert [one.writer for one in found["desk"]] == ["ann", "ann"]
-    table.write_text("who,what\nann,clerk\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"labels\.csv"):
+    table.write_bytes(b"\xef\xbb\xbfperson,attribute,value\r\nann,role,clerk\r\n")  # as a spreadsheet saves it
+    assert len(volunteers.labelled(str(tmp_path))["role"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"who,what\nann,clerk\n", "line 2: a person, an attribute or a value is absent"),
+     (b"person;attribute;value\nann;role;clerk\n", "line 2: a person"),
+     (b"person,attribute,value\nann,role,clerk\nbob,role\n", "line 3: a person"),
+     (b"person,attribute,value\nann,role,\n", "line 2: a person"),
+     (b"person,attribute,value\nann,role,\xff\n", "not UTF-8"),
+     (b"person,attribute,value\nann,role," + b"x" * 200_000 + b"\n", "line 2: not a line"),
+     (None, "cannot read")],
+)  # fmt: skip
+def test_a_table_of_labels_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
+    table = tmp_path / "labels.csv"
+    if content is None:
+        table.mkdir()
+    else:
+        table.write_bytes(content)
+    with pytest.raises(UsageError, match=said) as refused:
         volunteers.labelled(str(tmp_path))
+    assert str(table) in refused.value.message
+    assert refused.value.hint
 
 
 def test_public_research_sets_are_read_in_their_own_formats(tmp_path: Path) -> None:

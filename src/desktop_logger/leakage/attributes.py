@@ -93,15 +93,25 @@ def infer(sessions: Sequence[Labelled], profile: Profile, *, folds: int = 5, see
 def labels(folder: str) -> dict[str, dict[str, str]]:
     """Attribute → person → value, from ``labels.csv``; empty where there is none. Raises ``UsageError``."""
     path = os.path.join(folder, "labels.csv")
+    columns = "Three columns, parted by commas, the first line naming them: person,attribute,value"
     found: dict[str, dict[str, str]] = {}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                found.setdefault(row["attribute"], {})[row["person"]] = row["value"]
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            for row in rows:
+                cells = [row.get(name) for name in ("person", "attribute", "value")]
+                if not all(cells):
+                    raise UsageError(
+                        f"{path}, line {rows.line_num}: a person, an attribute or a value is absent", columns
+                    )
+                person, attribute, value = (str(cell) for cell in cells)
+                found.setdefault(attribute, {})[person] = value
     except FileNotFoundError:
         return {}
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(
-            f"labels.csv cannot be read: {type(error).__name__}", "Columns: person,attribute,value"
-        ) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", columns) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text", "Save it as CSV in UTF-8.") from None
+    except csv.Error:
+        raise UsageError(f"{path}, line {rows.line_num + 1}: not a line of a table", columns) from None
     return found
