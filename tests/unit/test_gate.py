@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import os
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from desktop_logger import disk, policy, sealing
 from desktop_logger.consent import digest, gate, grant, identity, notices, person, validation, withdrawing
 from desktop_logger.errors import ClockSetBack, NoConsent, Refused
 from desktop_logger.paths import Home
+from desktop_logger.records import registry
 from desktop_logger.records.profiles import BURSTS, COARSE, EVENTS
 from tests.signing import HeldClock, Organisation, Remembered, Scripted, home_in, signed
 from tests.testbed import Server
@@ -384,6 +387,26 @@ def test_wider_is_never_found_between_equal_meanings_and_unknown_parts_are_wider
     later = {**meaning, "notice": {"id": "personal", "version": 2}}
     assert digest.wider(meaning, later) == []
     assert digest.rewording(meaning, later)
+
+
+def test_a_consent_to_the_coarse_of_before_is_asked_for_again(
+    home: Home, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it told how long a run took and how many of its keys were corrections (ADR 0042)."""
+    before: list[Any] = copy.deepcopy(registry.meaning())
+    for record, field, _, values in before:
+        if record == "typing" and field in ("n_edit", "duration"):
+            values[-1][1] = {"n_edit": 4, "duration": 7}[field]
+    assert before != registry.meaning()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(registry, "meaning", lambda: before)
+        signed(home, clock)
+        gate.check(home, clock)
+    assert refused(home, clock) == "ConsentInvalidated"
+    person = Scripted(yes=("keyboard",))
+    signed(home, clock, person)
+    assert "Type " in person.asked[-1]
+    gate.check(home, clock)
 
 
 def test_a_notice_that_is_not_the_one_shown_closes(
