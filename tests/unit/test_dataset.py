@@ -547,16 +547,12 @@ def test_what_the_card_says_is_counted_also_after_an_erasure(
 
 def test_the_card_says_the_type_of_every_column(tmp_path: Path, organisation: Organisation) -> None:
     (person,) = people(tmp_path, organisation, 1)
-    for form in (
-        "parquet",
-        "jsonl",
-        "csv",
-    ):  # a reader that guesses types guesses them from one part, which may lack some
+    # a reader that guesses types guesses them from one part, which may lack some
+    for form in ("parquet", "jsonl", "csv"):
         organisation.export(str(tmp_path / form), person.outbox, form=form)
-        front = (
-            (tmp_path / form / "README.md").read_text().split("---\n")[1].partition("dataset_info:\n  features:\n")[2]
-        )
-        said = dict(re.findall(r"  - name: (\w+)\n    dtype: (\w+)\n", front))
+        front = (tmp_path / form / "README.md").read_text().split("---\n")[1]
+        features = front.partition("dataset_info:\n  features:\n")[2]
+        said = dict(re.findall(r"  - name: (\w+)\n    dtype: (\w+)\n", features))
         file = pyarrow.parquet.ParquetFile(tmp_path / "parquet" / datasets.part_files(str(tmp_path / "parquet"))[0])
         kept = json.loads(file.metadata.metadata[b"huggingface"])["info"]["features"]
         assert said == {name: one["dtype"] for name, one in kept.items()}
