@@ -213,6 +213,7 @@ def test_what_cannot_be_known_is_absent_and_said(profile: str, scopes: tuple[str
     assert ("text" in week) == ("keyboard" in scopes)
     assert ("menu_items" in week) == ("target" in scopes)
     assert ("hesitated" in week) == ("keyboard" in scopes and profile != "counts")
+    assert ("edit" in week) == ("keyboard" in scopes and profile != "coarse")
     said = " ".join(report["cannot_tell"])
     for scope in ("keyboard", "pointer", "target", "context"):
         assert (f"{scope} is not granted" in said) == (scope not in scopes)

@@ -34,8 +34,8 @@ MEASURES = {
 _NEEDS = {"text": "keyboard", "edit": "keyboard", "runs": "keyboard", "commands": "keyboard", "hesitated": "keyboard",
           "clicks": "pointer", "repeated_clicks": "pointer", "menu_items": "target", "switches": "context",
           "back_and_forth": "context"}  # fmt: skip
-_NEEDS_ORDER = ("runs", "hesitated", "repeated_clicks", "back_and_forth")
-"""What sums with noise cannot tell."""
+_HIDDEN = {"counts": ("runs", "hesitated", "repeated_clicks", "back_and_forth"), "coarse": ("edit",)}
+"""Profile → what records of it alone cannot tell: sums know no order, and all keys of a run are one number."""
 
 
 class Own:
@@ -80,11 +80,10 @@ class Own:
     def measures(self, counts: Mapping[str, int]) -> dict[str, int]:
         """The measures that can be known, by name. Sums with noise may be negative; they are shown from 0 on."""
         told = {**counts, "menu_items": counts.get("role:menu_item", 0)}
-        hidden = _NEEDS_ORDER if self.profiles == {"counts"} else ()
         return {
             name: max(told.get(name, 0), 0)
             for name in MEASURES
-            if _NEEDS[name] in self.scopes and name not in hidden
+            if _NEEDS[name] in self.scopes and not all(name in _HIDDEN.get(one, ()) for one in self.profiles)
         }  # fmt: skip
 
     def habits(self) -> list[coach.Habit]:
