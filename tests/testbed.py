@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import select
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 REMOTE = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "XDG_SESSION_ID")
 """What tells a remote shell: the suite may well run in one, the people in it do not."""
@@ -56,6 +58,34 @@ class Server:
         """As a crash of the display would: SIGKILL, at once."""
         self._process.kill()
         self._process.wait(60)
+
+
+CLONE_NEWNET = 0x40000000
+
+
+@contextlib.contextmanager
+def own_network() -> Iterator[None]:
+    """Sockets made here, by this thread or processes that it starts, belong to a network namespace of its own.
+
+    So the kernel's list of sockets shows no display of another account to tests that run beside this one: root, whose
+    they are, may not record where somebody else has a display. Its clients must be there too, since an accepted
+    connection is listed where the client is, under the server's name. Nothing of the sort for anybody but root.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    back = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if library.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "no network namespace")
+        try:
+            yield
+        finally:
+            if library.setns(back, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "cannot leave a network namespace")
+    finally:
+        os.close(back)
 
 
 def environment(display: str) -> dict[str, str]:

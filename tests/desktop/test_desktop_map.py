@@ -19,9 +19,11 @@ from desktop_logger.capture.desktop_map import DesktopMap
 from desktop_logger.capture.evdev import EvdevCapture
 from desktop_logger.capture.keycodes import UNKNOWN, Letters
 from desktop_logger.capture.reports import Device
+from desktop_logger.consent import person
+from desktop_logger.consent.person import other_displays
 from desktop_logger.records.classes import CTRL, SHIFT, Command, KeyClass
 from tests.desktop.conftest import PlainUser
-from tests.testbed import Server, environment, wait_until
+from tests.testbed import Server, environment, own_network, wait_until
 from tests.unit.test_evdev_bytes import KEYS, TEXT_PLACES, report, seen
 
 CONTROL, SHIFTED = 4, 1
@@ -146,7 +148,7 @@ def test_a_compositor_gives_its_map_to_xwayland(
     plain_user: PlainUser, display: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """sway in a window, so that its seat has a keyboard."""
-    with tempfile.TemporaryDirectory(prefix="sway-") as folder:
+    with own_network(), tempfile.TemporaryDirectory(prefix="sway-") as folder:
         configuration = os.path.join(folder, "conf")
         Path(configuration).write_text("input * xkb_layout de\nxwayland force\nexec env > env\n", encoding="ascii")
         if not plain_user.ours:
@@ -177,6 +179,10 @@ def test_a_compositor_gives_its_map_to_xwayland(
                 wait_until(lambda: names(asked.letters(), CTRL)[Z] == Command.REDO, 20, "the German layout")
                 found = names(asked.letters(), CTRL)
                 assert (found[C], found[Y]) == (Command.COPY, Command.UNDO)
+                if not plain_user.ours:
+                    assert plain_user.uid in other_displays()
+                    monkeypatch.setattr(person, "UNIX_SOCKETS", f"/proc/{os.getppid()}/net/unix")
+                    assert plain_user.uid not in other_displays(), "tests beside this one would be refused"
                 told = {"SWAYSOCK": glob.glob(f"{folder}/sway-ipc.*.sock")[0]}
                 plain_user.run(["swaymsg", "input * xkb_layout fr"], env=there | told)
                 assert select.select([asked], [], [], 60)[0]

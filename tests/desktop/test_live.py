@@ -120,8 +120,7 @@ def test_the_sign_deletes_only_when_it_is_clicked(person: Person, xdotool: Calla
     """A wheel notch over the menu is no click."""
     click = sign(xdotool)
     person.start()
-    before = person.status()["store"]["segments"]
-    assert before == 1
+    wait_until(lambda: person.status()["store"]["segments"] == 1, 10, "something to delete")
     click(1184, 21, 3)
     for button in (4, 5, 2, 3):
         click(1184, row("d"), button)
@@ -222,6 +221,7 @@ def test_a_full_disk_stops_recording_and_says_so(tmp_path: Path, display: str) -
     try:
         someone.sign(profile="events")
         someone.start()
+        wait_until(lambda: someone.status()["store"]["segments"] == 1, 10, "something to delete")
         filler = disk / "filler"
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:

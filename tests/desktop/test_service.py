@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -21,11 +20,10 @@ from desktop_logger.paths import Home
 from tests.ceremony import sign
 from tests.manager import Manager, why_not
 from tests.people import Person
-from tests.testbed import Server, wait_until
+from tests.testbed import Server, own_network, wait_until
 
 from .conftest import Installed, PlainUser
 
-CLONE_NEWNET = 0x40000000
 SESSION = "[Unit]\nDescription=as a desktop does\nBindsTo=graphical-session.target\nBefore=graphical-session.target\n"
 
 
@@ -143,22 +141,12 @@ def test_removing_ends_it_and_leaves_no_file(login: Login) -> None:
 
 
 def _server_of(user: PlainUser) -> Server:
-    """A display that the account owns, in a network namespace of its own.
+    """A display that the account owns, where tests beside this one do not see it.
 
-    So the kernel's list of sockets does not show it to tests that run beside this one: root, whose they are, may not
-    record where somebody else has a display. Its clients must be there too: an accepted connection is listed where the
-    client is, under the server's name. There the server does not see which numbers are taken: it is given one
-    far from those that other servers find.
+    There the server does not see which numbers are taken: it is given one far from those that other servers find.
     """
-
-    library = ctypes.CDLL(None, use_errno=True)
-
-    def become() -> None:
-        if library.unshare(CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "no network namespace")
-        user.become()
-
-    server = Server("1280x800x24", f":{10_000 + os.getpid() % 50_000}", become=become)
+    with own_network():
+        server = Server("1280x800x24", f":{10_000 + os.getpid() % 50_000}", become=user.become)
     assert user.uid not in other_displays()
     return server
 

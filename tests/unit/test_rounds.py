@@ -60,7 +60,7 @@ def test_rounds_that_cannot_be_compared_are_refused(rounds: dict[str, str], tmp_
     with pytest.raises(Refused, match="another vocabulary"):
         drifting.drift(str(tmp_path / "made"), rounds["first"])
     facts = folder.read_card(str(tmp_path / "made"))
-    assert [one for one in thinness.thin(facts) if one.startswith("2 people")]
+    assert [one for one in thinness.thin(facts) if one.startswith("people: 2,")]
 
 
 def test_a_card_says_what_is_too_thin(rounds: dict[str, str]) -> None:
