@@ -100,6 +100,9 @@ def test_an_observation_that_shows_everything_gives_back_everything() -> None:
     everything = text.per_press(one, model, shown, None).sum()
     at = range(2, len(one.symbols))
     assert everything == pytest.approx(sum(-np.log2(model[tuple(one.symbols[t - 2 : t + 1])]) for t in at))
+    each = [(np.arange(language.SIZE) == symbol).astype(float) for symbol in one.symbols]
+    told = text.per_press(one, model, each, None).sum()
+    assert told == pytest.approx(text.surprise(one, model) * (len(one.symbols) - model.ndim + 1))
     nothing = text.per_press(one, model, [text.MASKS["any"]] * len(one.symbols), None).sum()
     assert abs(nothing) < 1e-6
 

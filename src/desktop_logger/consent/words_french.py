@@ -56,7 +56,7 @@ FRENCH = {
     "asked_for": "On vous demandera : {scopes}. Finalités : {purposes}.",
     "choose": "Quelle finesse ? Sur 100 essais, au moins tant ont trouvé une personne parmi 129 par 500 (2 000) "
     "touches :",
-    "events": "chaque frappe, à 1/50 de seconde : 35 (76) ; et environ 8 % des lettres.",
+    "events": "chaque frappe, à 1/50 de seconde : 35 (76) ; et environ 9 % des lettres.",
     "bursts": "suites de frappes, en secondes entières : 12 (36).",
     "coarse": "paliers grossiers, frappe sans durée : 8 (13).",
     "counts": "touches par minute, brouillées par le hasard : 3 (7).",

@@ -23,6 +23,8 @@ from .traits import Maker
 Array = np.ndarray[Any, Any]
 APART = "(letters, space, signs told apart)"
 """Not a profile: what other recorders of key classes show. For comparison only, without times."""
+UNSEEN = "(all there is)"
+"""What the attacker lacks without any record: of each key, and of the letters where the other keys are told."""
 GUESSING = "(guessing)"
 """What choosing among the labels by chance would get right."""
 NO_MEMORY = "not enough memory"
@@ -132,11 +134,13 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
     pieces = [(one.times[: sizes.keys], one.symbols[: sizes.keys]) for one in known.test]
     encoded = [text.encode(*piece) for piece in pieces]
     keys = sum(len(one.symbols) - 2 for one in encoded)
-    whole, letters, apart, runs, together, minutes = [], [], [], [], [], []
+    there, rest, whole, letters, apart, runs, together, minutes = [], [], [], [], [], [], [], []
     for one, (times, _) in zip(encoded, pieces, strict=True):
         n = len(one.symbols) - 2
         classes = [text.class_mask(kind) for kind in one.classes]
         plain = text.per_press(one, known.model, classes, None).sum() / n
+        there.append(text.surprise(one, known.model))
+        rest.append(there[-1] - plain)
         timed = text.per_press(one, known.model, classes, known.timing).sum() / n
         told = [text.apart_mask(int(symbol)) for symbol in one.symbols]
         whole.append(timed)
@@ -148,6 +152,8 @@ def reading(known: Readers, sizes: Sizes) -> Iterator[Figure]:
         noise = product.noise_of(times)
         drawn = [noise() for _ in range(min(windows, 100_000))]
         minutes.append(text.per_minute(one, times, known.model, drawn) / n)
+    yield of_writers("keys, bits each", UNSEEN, np.array(there), keys)
+    yield of_writers("letters, bits each", UNSEEN, np.array(rest), keys)
     named = {EVENTS.name: whole, BURSTS.name: runs, COARSE.name: together, COUNTS.name: minutes}
     for name, values in named.items():
         yield of_writers("keys, bits each", name, np.array(values), keys)

@@ -73,7 +73,7 @@ has such a set (Balabit format) measures it with `make leakage DATA=folder`.
 
 * *keys, bits each*: information about which key was pressed where, corrections and Enter included, which the profiles
   are meant to show in part; *letters, bits each*: what is left when the attacker is told where corrections and Enter
-  stood. A key has about 2.4 bits for this attacker before they look.
+  stood. *All there is*: what this attacker lacks before they look.
 * *first word in n*: the first word of a run is among the attacker's first n guesses.
 * *password, bits off*: how much sooner a common password typed in a field that is not recognised as one is guessed,
   as the last thing in a segment; *before text*: where typing follows, and short runs join.

@@ -106,6 +106,13 @@ def apart_mask(symbol: int) -> Array:
     return mask
 
 
+def surprise(one: Encoded, model: Array) -> float:
+    """Bits of each press for who knows the language only: what ``per_press`` takes a part of."""
+    order = model.ndim
+    before = tuple(one.symbols[n : len(one.symbols) - order + 1 + n] for n in range(order))
+    return float(-np.log2(model[before]).mean())
+
+
 def per_press(one: Encoded, model: Array, masks: Sequence[Array], timing: Array | None) -> Array:
     """Information of each press, bits, where each press shows a mask and, with ``timing``, its pause."""
     order = model.ndim
