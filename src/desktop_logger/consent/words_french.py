@@ -54,7 +54,7 @@ FRENCH = {
     "backend": "Les saisies peuvent être vues par un programme tiers : {name} (SHA-256 {sha256}…).",
     "commands": "Les commandes d'une courte liste fixe (copier, coller, enregistrer …) sont enregistrées par leur nom.",
     "asked_for": "On vous demandera : {scopes}. Finalités : {purposes}.",
-    "choose": "Quelle finesse ? Sur 100 essais, au moins tant ont trouvé une personne parmi 129 par 500 (2 000) "
+    "choose": "Quelle finesse ? Sur 100 essais, au moins tant ont trouvé une personne parmi 129 d'après 500 (2 000) "
     "touches :",
     "events": "chaque frappe, à 1/50 de seconde : 35 (76) ; et environ 9 % des lettres.",
     "bursts": "suites de frappes, en secondes entières : 12 (36).",
