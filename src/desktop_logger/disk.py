@@ -42,6 +42,11 @@ def new_place(path: str) -> str:
     return path
 
 
+def draft_of(path: str) -> str:
+    """Where what is to be at ``path`` lies until it is whole."""
+    return path + ".partial"
+
+
 def remove_all(path: str) -> None:
     """Remove a folder of ours with everything below it, or the link that somebody put in its place.
 

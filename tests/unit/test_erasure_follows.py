@@ -43,6 +43,14 @@ def two(tmp_path: Path, organisation: Organisation) -> tuple[Subject, Subject]:
     return people
 
 
+@pytest.fixture
+def exported(two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path) -> str:
+    """An export of what both released."""
+    out = str(tmp_path / "out")
+    organisation.export(out, *(person.outbox for person in two))
+    return out
+
+
 def entries(person: Subject) -> list[dict[str, object]]:
     return Ledger(person.home, person.clock).entries()
 
@@ -98,11 +106,9 @@ def lineage_digest(organisation: Organisation) -> str:
 
 
 def test_a_withdrawal_recalls_what_was_released_also_where_nothing_is_deleted(
-    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+    two: tuple[Subject, Subject], exported: str, organisation: Organisation, tmp_path: Path
 ) -> None:
     gone, stays = two
-    out = str(tmp_path / "out")
-    organisation.export(out, gone.outbox, stays.outbox)
     books = FileBooks(gone.home, gone.clock)
     withdrawing.withdraw(gone.home, gone.clock)
     withdrawing.record_pending(gone.home, books.record_withdrawal)
@@ -113,7 +119,7 @@ def test_a_withdrawal_recalls_what_was_released_also_where_nothing_is_deleted(
     with pytest.raises(Refused, match="asked to erase"):
         organisation.export(str(tmp_path / "more"), gone.outbox, stays.outbox)
     organisation.erase(gone.outbox, stays.outbox)
-    assert datasets.read_card(out)["subjects"] == 1
+    assert datasets.read_card(exported)["subjects"] == 1
     # What lies at home is still the person's own, and deleting it later asks for nothing twice.
     assert len(store.segments(gone.home)) == 2
     assert books.end_if_withdrawn(), "the request is signed, so the key is no longer needed"
@@ -156,11 +162,9 @@ def test_a_request_that_names_somebody_elses_bundles_takes_nothing_of_theirs(
 
 @pytest.mark.parametrize("name", ["0" * 32, "f" * 32])
 def test_a_request_with_somebodys_id_does_not_stand_in_the_place_of_theirs(
-    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path, name: str
+    two: tuple[Subject, Subject], exported: str, organisation: Organisation, tmp_path: Path, name: str
 ) -> None:
     gone, stays = two
-    out = str(tmp_path / "out")
-    organisation.export(out, gone.outbox, stays.outbox)
     purged(gone)
     (path,) = Path(gone.outbox).glob("*" + bundle.ERASURE_SUFFIX)
     asked = bundle.parse_erasure(path.read_bytes())
@@ -168,7 +172,7 @@ def test_a_request_with_somebodys_id_does_not_stand_in_the_place_of_theirs(
     Path(gone.outbox, name + bundle.ERASURE_SUFFIX).write_bytes(forged)
     done = organisation.erase(gone.outbox, stays.outbox)
     assert len(done.requests) == 2
-    assert datasets.read_card(out)["subjects"] == 1
+    assert datasets.read_card(exported)["subjects"] == 1
     acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
     (answered,) = acknowledged.requests(entries(gone), "2026-01-01")
     assert (answered.request, answered.state) == (asked.request, "done")
@@ -177,24 +181,22 @@ def test_a_request_with_somebodys_id_does_not_stand_in_the_place_of_theirs(
 
 
 def test_an_answer_to_another_devices_request_is_no_answer(
-    two: tuple[Subject, Subject], organisation: Organisation, tmp_path: Path
+    two: tuple[Subject, Subject], exported: str, organisation: Organisation
 ) -> None:
     """Whoever carries an outbox could keep the request back and hand in one of the same words, signed by themselves."""
     gone, stays = two
-    out = str(tmp_path / "out")
-    organisation.export(out, gone.outbox, stays.outbox)
     purged(gone)
     (path,) = Path(gone.outbox).glob("*" + bundle.ERASURE_SUFFIX)
     kept = path.read_bytes()
     asked = bundle.parse_erasure(kept)
     path.write_bytes(bundle.write_erasure(Signer.generate(), [*asked.segments], [*asked.bundles], asked.request))
     assert organisation.erase(gone.outbox, stays.outbox).requests == (asked.request,)
-    assert datasets.read_card(out)["subjects"] == 2
+    assert datasets.read_card(exported)["subjects"] == 2
     acknowledged.take_in(gone.home, gone.clock, [gone.outbox])
     assert acknowledged.requests(entries(gone), "2026-01-01")[0].state != "done"
     path.write_bytes(kept)
     assert len(organisation.erase(gone.outbox, stays.outbox).requests) == 1
-    assert datasets.read_card(out)["subjects"] == 1
+    assert datasets.read_card(exported)["subjects"] == 1
     assert acknowledged.take_in(gone.home, gone.clock, [gone.outbox]) == (1, [])
     assert acknowledged.requests(entries(gone), "2026-01-01")[0].state == "done"
 

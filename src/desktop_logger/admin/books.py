@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from desktop_logger import disk
 from desktop_logger.bundle import FIRST
 from desktop_logger.dataset.parts import part_name, unwritable
 from desktop_logger.dataset.tally import Tally
@@ -303,12 +304,12 @@ def opened(folder: Folder, wanted: Wanted) -> Iterator[Books]:
         pass  # made where it is missing
     with lineage.opened(work_path(folder, wanted.out), _TABLES) as connection:
         connection.execute("ATTACH DATABASE ? AS lineage", (lineage.path_of(folder),))
-        yield Books(connection, wanted.out + ".partial", wanted)
+        yield Books(connection, disk.draft_of(wanted.out), wanted)
 
 
 def discard(folder: Folder, out: str) -> None:
     """Remove what an unfinished export left."""
-    places.remove_all(out + ".partial")
+    places.remove_all(disk.draft_of(out))
     forget(folder, out)
 
 

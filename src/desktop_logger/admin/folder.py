@@ -120,7 +120,7 @@ def create(root: str, passphrase: str, clock: Clock, *, organisation: str = "Exa
     Raises ``Refused`` or ``Unavailable``.
     """
     root = check_new(root)
-    draft = root + ".partial"
+    draft = disk.draft_of(root)
     controller, reader = Signer.generate(), ReaderKey.generate()
     secret = canonical({"controller": _text(controller.secret()), "reader": _text(reader.seed())})
     stored = {

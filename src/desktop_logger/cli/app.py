@@ -145,7 +145,7 @@ def run(argv: list[str]) -> int:
 def _left(status: int) -> int:
     """The exit status of a command that left by itself."""
     if status == 130:  # typer's, for an interrupt
-        return door.complain(DesktopLoggerError("interrupted", door.AGAIN))
+        return door.interrupted()
     return status
 
 

@@ -223,10 +223,6 @@ def _fast(argv: list[str]) -> tuple[str, str | None, bool] | None:
     return None
 
 
-AGAIN = "Run the same command again: what was begun is finished then, or begun anew."
-"""After Ctrl-C. Every command leaves what it changes old or new as a whole, and can be repeated."""
-
-
 def complain(error: DesktopLoggerError) -> int:
     """Print an error as the contract says, and return its exit status: a line each, filled where a person reads it."""
     lines = [f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else [])]
@@ -236,6 +232,13 @@ def complain(error: DesktopLoggerError) -> int:
         lines = [said(line) for line in lines]
     print(*lines, sep="\n", file=sys.stderr)
     return error.exit_status
+
+
+def interrupted() -> int:
+    """The same after Ctrl-C. Every command leaves what it changes old or new as a whole, and can be repeated."""
+    return complain(
+        DesktopLoggerError("interrupted", "Run the same command again: what was begun is finished then, or begun anew.")
+    )
 
 
 def _withdraw_at_once(argv: list[str]) -> None:
@@ -290,7 +293,7 @@ def _run(argv: list[str]) -> int:
     except DesktopLoggerError as error:
         return complain(error)
     except KeyboardInterrupt:
-        return complain(DesktopLoggerError("interrupted", AGAIN))
+        return interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away: nothing to say to nobody
         return 1

@@ -26,7 +26,7 @@ ALWAYS = (*(field.name for field in EXPORT_FIELDS), "record", "scope", "t")
 """Columns that every row has; saying so saves Parquet a pass over each."""
 _WIDTHS = {"session": "int64", "split_group": "int8", "gap": "int64", "seconds": "int64"}
 
-DTYPES = {"dictionary<int8, string>": "string", "double": "float64"}
+_DTYPES = {"dictionary<int8, string>": "string", "double": "float64"}
 """Arrow type → what Hugging Face ``datasets`` calls it, where that differs."""
 
 
@@ -74,6 +74,12 @@ def kind_of(field: Field) -> str:
     return "double" if field.kind == "float" else _WIDTHS.get(field.name, "int32")
 
 
+def dtype_of(field: Field) -> str:
+    """The same as Hugging Face ``datasets`` calls it."""
+    kind = kind_of(field)
+    return _DTYPES.get(kind, kind)
+
+
 @lru_cache(maxsize=1)
 def schema() -> Any:
     """The Arrow schema of an export, with meaning and units in each field's metadata."""
@@ -90,9 +96,7 @@ def schema() -> Any:
         for field in ALL_FIELDS
     ]  # fmt: skip
     # what Hugging Face `datasets` reads: without it, it does not accept dictionaries
-    features = {
-        field.name: {"dtype": DTYPES.get(kind_of(field), kind_of(field)), "_type": "Value"} for field in ALL_FIELDS
-    }
+    features = {field.name: {"dtype": dtype_of(field), "_type": "Value"} for field in ALL_FIELDS}
     return arrow.schema(
         fields, {"desktop-logger.schema": SCHEMA_VERSION, "huggingface": json.dumps({"info": {"features": features}})}
     )

@@ -18,7 +18,7 @@ from desktop_logger.paths import shipped
 from desktop_logger.records.profiles import SCOPES
 
 from . import thinness
-from .arrow import ALL_FIELDS, DTYPES, kind_of, units
+from .arrow import ALL_FIELDS, dtype_of, units
 from .tally import Tally
 
 LEAKAGE = "no figures ship with this version; see the consent notice for those that were shown"
@@ -148,9 +148,7 @@ def readme(facts: dict[str, Any]) -> str:
         f"| `{name}` | {field['kind']} | {field['meaning']} |" for name, field in facts["columns"].items()
     )
     # said, not left to be guessed from a part in which a column is empty
-    features = "\n".join(
-        f"  - name: {field.name}\n    dtype: {DTYPES.get(kind_of(field), kind_of(field))}" for field in ALL_FIELDS
-    )
+    features = "\n".join(f"  - name: {field.name}\n    dtype: {dtype_of(field)}" for field in ALL_FIELDS)
     return f"""\
 ---
 pretty_name: Desktop interaction, redacted

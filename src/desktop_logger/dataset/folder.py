@@ -162,17 +162,12 @@ def renote_derived(root: str, identity: str, place: str | None) -> None:
     add(root, DERIVED, text)
 
 
-def draft_of(out: str) -> str:
-    """Where a dataset lies while it is built."""
-    return out + ".partial"
-
-
 def discard_draft(root: str, out: str) -> None:
     """Remove the draft at ``out`` that this dataset has a note of, and then the note.
 
     A draft of anything else is left alone, and so is the note where the draft has taken its name meanwhile.
     """
-    draft = draft_of(out)
+    draft = disk.draft_of(out)
     for identity, path in derived(root):
         if path == out and is_at(identity, draft):
             shutil.rmtree(draft, ignore_errors=True)

@@ -87,7 +87,7 @@ def build(export: str, out: str, *, length: int = LENGTH, deduplicate: bool = Tr
     identity, totals = uuid.uuid4().hex, _Totals()
     seen = Seen() if deduplicate else None
     folder.discard_draft(export, out)  # of a build that was interrupted
-    draft = folder.draft_of(out)
+    draft = disk.draft_of(out)
     disk.remove_all(draft)
     try:
         try:

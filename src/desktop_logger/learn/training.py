@@ -79,8 +79,9 @@ def train(ask: Ask, clock: Clock) -> Trained:
     try:
         draft, record, arrays, seen, facts = _made(ask, sources, out, clock)
     except BaseException as error:
-        if not os.path.exists(os.path.join(out + ".partial", "checkpoint.npz")):  # there is nothing to go on with
-            shutil.rmtree(out + ".partial", ignore_errors=True)
+        draft = disk.draft_of(out)
+        if not os.path.exists(os.path.join(draft, "checkpoint.npz")):  # there is nothing to go on with
+            shutil.rmtree(draft, ignore_errors=True)
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "new thread" in str(error)):
             raise no_memory() from None
         raise
@@ -119,7 +120,7 @@ def _made(
     digests = [digest(one) for one in sources]
     parts = split(sources, read(sources, config.view), config.split, config.least)
     # 3. the draft
-    draft = out + ".partial"
+    draft = disk.draft_of(out)
     stamp = hashlib.sha256(json.dumps([config.to_json(), digests, list(actions.ACTIONS)]).encode()).hexdigest()
     if os.path.islink(draft):  # as of an export: nothing goes where a link leads, and none takes the model's name
         disk.remove_all(draft)

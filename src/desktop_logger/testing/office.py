@@ -330,8 +330,8 @@ def write(out: str, plan: Plan, profile: str = "coarse", step: Callable[[int], N
     if profile not in PROFILES:
         raise UsageError(f"'{profile[:20]}' is not a profile", f"Profiles: {', '.join(PROFILES)}.")
     out = disk.new_place(out)
-    draft = out + ".partial"
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = disk.draft_of(out)
+    disk.remove_all(draft)
     os.makedirs(os.path.join(draft, "data"), 0o700)
     tally = Tally()
     numbers = random.Random(plan.seed * 7 + plan.first)  # noqa: S311 - numbers of made-up sessions
